@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs what the project needs on a Debian machine, and says nothing when all of it is there:
+#   Debian packages (tools/debian-packages.txt) · .venv from requirements.lock
+# The Pulumi CLI and the guests' image are made by the lab when it first needs them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\e[2m[setup]\e[0m %s\n' "$*" >&2; }
+die() {
+  printf 'setup: %s\n  → %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+missing_packages() {
+  local wanted installed
+  wanted=$(grep -v '^#' tools/debian-packages.txt | awk '{print $1}' | sort)
+  installed=$(dpkg-query --show --showformat '${Package} ${db:Status-Status}\n' 2>/dev/null | awk '$2 == "installed" {print $1}' | sort)
+  comm -23 <(echo "$wanted") <(echo "$installed")
+}
+
+packages_are_installed() {
+  local missing as_root=()
+  command -v dpkg-query >/dev/null || die "this is not a Debian machine" \
+    "install by other means what tools/debian-packages.txt lists, then run the commands under .venv/bin"
+  missing=$(missing_packages)
+  [[ -z $missing ]] && return
+  if ((EUID != 0)); then
+    sudo -n true 2>/dev/null || die "Debian packages are missing: ${missing//$'\n'/ }" \
+      "run: sudo apt-get install --no-install-recommends ${missing//$'\n'/ }"
+    as_root=(sudo)
+  fi
+  say "Debian packages: ${missing//$'\n'/ }"
+  "${as_root[@]}" apt-get -qq update
+  # shellcheck disable=SC2086 # one word per package
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
+}
+
+venv_equals_the_lock() {
+  local stamp=.venv/requirements.lock
+  cmp -s requirements.lock "$stamp" && return
+  say "Python packages from requirements.lock into .venv (about a minute)"
+  [[ -x .venv/bin/python ]] || python3 -m venv .venv
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+  # Importing pulumi_aws takes seconds without bytecode, and not everyone's Python writes it.
+  .venv/bin/python -m compileall -q .venv/lib >/dev/null || true
+  cp requirements.lock "$stamp"
+}
+
+packages_are_installed
+venv_equals_the_lock
