@@ -1,0 +1,114 @@
+"""The shapes of desired state, per concern: a contract with `hostscripts/`.
+
+Field names are the keys of the JSON in /etc/causeway. Addresses are text, some with a prefix length.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class PackagesState(TypedDict):
+    """Debian packages that a host needs, and whether it may fetch missing ones."""
+
+    install: bool
+    packages: list[str]
+
+
+class Peer(TypedDict):
+    """A func host as the proxy knows it: its address in the overlay and in the platform VPC."""
+
+    overlay: str
+    underlay: str
+
+
+class Tunnel(TypedDict):
+    """One tenant's GRE device. Func hosts have a remote; proxies have peers and keep it in a namespace."""
+
+    tenant: str
+    namespace: str | None
+    device: str
+    key: int
+    remote: str | None
+    address: str
+    peers: list[Peer]
+
+
+class TunnelState(TypedDict):
+    """All GRE devices of a host."""
+
+    local: str
+    underlay_mtu: int
+    tunnels: list[Tunnel]
+
+
+class UserEni(TypedDict):
+    """A user ENI, found by its MAC. Without `address` it has the one that AWS chose."""
+
+    name: str
+    namespace: str
+    device: str
+    mac: str
+    address: str | None
+    destinations: list[str]
+
+
+class UserEniState(TypedDict):
+    """All user ENIs of a proxy."""
+
+    tenants: list[UserEni]
+
+
+class Forward(TypedDict):
+    """What a proxy lets pass for a tenant: new connections from the overlay to the destinations only."""
+
+    tenant: str
+    namespace: str
+    tunnel: str
+    user: str
+    overlay: str
+    destinations: list[str]
+
+
+class ForwardState(TypedDict):
+    """Forwarding of a proxy."""
+
+    tenants: list[Forward]
+
+
+class Nat(TypedDict):
+    """Source NAT of one tenant; without `snat_to` to the primary address of the user device."""
+
+    tenant: str
+    namespace: str
+    user: str
+    overlay: str
+    snat_to: str | None
+
+
+class NatState(TypedDict):
+    """Source NAT of a proxy."""
+
+    tenants: list[Nat]
+
+
+class Route(TypedDict):
+    """A tenant's destinations on a func host: into which device, with which source address."""
+
+    tenant: str
+    device: str
+    source: str
+    destinations: list[str]
+
+
+class RoutesState(TypedDict):
+    """Routes of a func host into its tunnels."""
+
+    routes: list[Route]
+
+
+class EchoState(TypedDict):
+    """Ports of the user instance's little server."""
+
+    http_port: int
+    tcp_port: int

@@ -1,0 +1,176 @@
+"""Everything that follows from the settings: names, addresses, keys and MTUs. Pure: no Pulumi, no I/O.
+
+A plan is frozen plain data. Indexes are stable: one more or one less func host or tenant never renumbers
+another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+GRE_OVERHEAD_BYTES = 28  # outer IPv4 20, GRE 4, key 4 (RFC 2784, RFC 2890)
+VPC_MTU_BYTES = 9001  # inside a VPC; between VPCs and to the internet it is less
+ECHO_HTTP_PORT = 8080  # what a user instance answers on
+ECHO_TCP_PORT = 7007
+
+
+class Role(StrEnum):
+    """What a host is for."""
+
+    FUNC = "func"
+    PROXY = "proxy"
+    USER = "user"
+    BASTION = "bastion"
+
+
+class AccessMode(StrEnum):
+    """How the operator's SSH, and so the configuration of hosts, gets in."""
+
+    PUBLIC = "public"
+    BASTION = "bastion"
+
+
+class Redundancy(StrEnum):
+    """How many proxies stand behind a tunnel's remote."""
+
+    SINGLE = "single"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostPlan:
+    """One instance in the platform VPC. `name` is the resource name, the Name tag and the hostname."""
+
+    name: str
+    role: Role
+    index: int
+    address: IPv4Address
+    instance_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreatedNetwork:
+    """A tenant network that the stack makes itself (lab, dev), with a user instance in it."""
+
+    vpc_cidr: IPv4Network
+    subnet_cidr: IPv4Network
+    instance_address: IPv4Address
+    instance_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExistingNetwork:
+    """A tenant network that is there already; nothing of it is created or changed."""
+
+    vpc_id: str
+    subnet_id: str
+    account_id: str | None  # None: the platform's own
+
+
+@dataclass(frozen=True, kw_only=True)
+class TenantPlan:
+    """A customer: its network, its overlay and what identifies it in the kernel.
+
+    `index` is the GRE key, the suffix of device names and the device index of the user ENI on the proxy.
+    """
+
+    name: str
+    index: int
+    network: CreatedNetwork | ExistingNetwork
+    cidrs: tuple[IPv4Network, ...]  # what func hosts reach through the tunnel
+    user_eni_address: IPv4Address | None  # None: AWS chooses
+    overlay: IPv4Network
+    proxy_overlay_address: IPv4Address
+    func_overlay_addresses: tuple[IPv4Address, ...]  # by index of the func host
+
+    @property
+    def namespace(self) -> str:
+        """The network namespace on a proxy."""
+        return f"tenant-{self.name}"
+
+    @property
+    def gre_key(self) -> int:
+        """32 bits; says on the wire whose packet it is."""
+        return self.index
+
+    @property
+    def tunnel_device(self) -> str:
+        """The GRE device, on func hosts and in the proxy's namespace."""
+        return f"mgre{self.index}"
+
+    @property
+    def user_device(self) -> str:
+        """What the user ENI is called inside the namespace, whatever the kernel called it before."""
+        return f"user{self.index}"
+
+    @property
+    def user_instance_name(self) -> str:
+        """Name of the user instance, where the stack makes one."""
+        return f"user-{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformPlan:
+    """The operator's VPC, in one availability zone."""
+
+    vpc_cidr: IPv4Network
+    func_subnet: IPv4Network
+    proxy_subnet: IPv4Network
+    access_subnet: IPv4Network | None  # bastion and NAT gateway; None with public access
+
+    @property
+    def nat_gateway_address(self) -> IPv4Address | None:
+        """Private address of the NAT gateway; fixed, or AWS might give it the bastion's."""
+        return None if self.access_subnet is None else self.access_subnet[5]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessPlan:
+    """How to log in. The private key itself is never part of a plan."""
+
+    mode: AccessMode
+    operator_cidrs: tuple[IPv4Network, ...]
+    user: str
+    public_key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The whole stack."""
+
+    stack: str
+    region: str
+    availability_zone: str
+    redundancy: Redundancy
+    ami: str | None  # None: the Debian 13 image that AWS's parameter store names
+    architecture: str  # amd64 or arm64: that of the instance types
+    underlay_mtu: int
+    install_packages: bool  # whether hosts fetch missing Debian packages themselves
+    platform: PlatformPlan
+    access: AccessPlan
+    bastion: HostPlan | None
+    proxies: tuple[HostPlan, ...]
+    func_hosts: tuple[HostPlan, ...]
+    tenants: tuple[TenantPlan, ...]
+    tags: dict[str, str]
+
+    @property
+    def tunnel_mtu(self) -> int:
+        """MTU of the GRE devices where the underlay allows its full size."""
+        return self.underlay_mtu - GRE_OVERHEAD_BYTES
+
+    @property
+    def tunnel_remote(self) -> IPv4Address:
+        """Where func hosts send their GRE packets."""
+        return self.proxies[0].address
+
+
+def proxy_overlay_interface(tenant: TenantPlan) -> IPv4Interface:
+    """The proxy's address in a tenant's overlay, with the overlay's prefix length."""
+    return IPv4Interface((tenant.proxy_overlay_address, tenant.overlay.prefixlen))
+
+
+def func_overlay_interface(tenant: TenantPlan, host: HostPlan) -> IPv4Interface:
+    """A func host's address in a tenant's overlay, with the overlay's prefix length."""
+    return IPv4Interface((tenant.func_overlay_addresses[host.index], tenant.overlay.prefixlen))

@@ -1,0 +1,126 @@
+"""Settings → plan. Pure, and total: whatever `load_settings` lets through has a plan.
+
+Everything is derived from an index by arithmetic, so that one more or one less host or tenant renumbers
+nobody.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from components.plan import (
+    AccessPlan,
+    CreatedNetwork,
+    ExistingNetwork,
+    HostPlan,
+    Plan,
+    PlatformPlan,
+    Role,
+    TenantPlan,
+)
+from components.settings import Settings, known_instance_types
+from components.settings_tenant import Overlay, Tenant
+from components.validation.overlays import func_address
+from components.validation.ranges import free
+
+
+def make_plan(settings: Settings, stack: str) -> Plan:
+    """The plan of a stack. The same settings and name give the same plan."""
+    return Plan(
+        stack=stack,
+        region=settings.region,
+        availability_zone=settings.availability_zone,
+        redundancy=settings.redundancy,
+        ami=settings.ami,
+        architecture=known_instance_types(settings)[settings.proxy.instance_type].architecture,
+        underlay_mtu=settings.underlay_mtu,
+        install_packages=settings.install_packages,
+        platform=_platform(settings),
+        access=_access(settings),
+        bastion=_bastion(settings),
+        proxies=_proxies(settings),
+        func_hosts=_func_hosts(settings),
+        tenants=tuple(_tenant(tenant, settings.func_hosts.count) for tenant in settings.tenants),
+        tags={"Project": "causeway", "Stack": stack, **settings.tags},
+    )
+
+
+def _platform(settings: Settings) -> PlatformPlan:
+    return PlatformPlan(
+        vpc_cidr=settings.platform.vpc_cidr,
+        func_subnet=settings.platform.func_subnet,
+        proxy_subnet=settings.platform.proxy_subnet,
+        access_subnet=settings.platform.access_subnet,
+    )
+
+
+def _access(settings: Settings) -> AccessPlan:
+    if settings.access.public_key is None:
+        raise ValueError("settings that load_settings did not check: no public key")
+    return AccessPlan(
+        mode=settings.access.mode,
+        operator_cidrs=settings.access.operator_cidrs,
+        user=settings.access.user,
+        public_key=settings.access.public_key,
+    )
+
+
+def _bastion(settings: Settings) -> HostPlan | None:
+    subnet, instance_type = settings.platform.access_subnet, settings.access.bastion_instance_type
+    if subnet is None or instance_type is None:
+        return None
+    return HostPlan(
+        name="bastion", role=Role.BASTION, index=0, address=free(subnet)[0], instance_type=instance_type
+    )
+
+
+def _proxies(settings: Settings) -> tuple[HostPlan, ...]:
+    return (_host(Role.PROXY, 0, settings.proxy.first_address, settings.proxy.instance_type),)
+
+
+def _func_hosts(settings: Settings) -> tuple[HostPlan, ...]:
+    hosts = settings.func_hosts
+    return tuple(
+        _host(Role.FUNC, index, hosts.first_address, hosts.instance_type) for index in range(hosts.count)
+    )
+
+
+def _host(role: Role, index: int, first_address: IPv4Address, instance_type: str) -> HostPlan:
+    return HostPlan(
+        name=f"{role}-{index}",
+        role=role,
+        index=index,
+        address=first_address + index,
+        instance_type=instance_type,
+    )
+
+
+def _tenant(tenant: Tenant, func_hosts: int) -> TenantPlan:
+    return TenantPlan(
+        name=tenant.name,
+        index=tenant.index,
+        network=_network(tenant),
+        cidrs=tenant.cidrs,
+        user_eni_address=tenant.user_eni_address,
+        overlay=tenant.overlay.cidr,
+        proxy_overlay_address=tenant.overlay.proxy,
+        func_overlay_addresses=_func_overlay_addresses(tenant.overlay, func_hosts),
+    )
+
+
+def _network(tenant: Tenant) -> CreatedNetwork | ExistingNetwork:
+    if tenant.create is not None:
+        return CreatedNetwork(
+            vpc_cidr=tenant.create.vpc_cidr,
+            subnet_cidr=tenant.create.subnet_cidr,
+            instance_address=tenant.create.instance_address,
+            instance_type=tenant.create.instance_type,
+        )
+    if tenant.vpc_id is None or tenant.subnet_id is None:
+        raise ValueError(f"settings that load_settings did not check: tenant {tenant.name} has no network")
+    return ExistingNetwork(vpc_id=tenant.vpc_id, subnet_id=tenant.subnet_id, account_id=tenant.account_id)
+
+
+def _func_overlay_addresses(overlay: Overlay, count: int) -> tuple[IPv4Address, ...]:
+    first, proxy = int(overlay.first_func), int(overlay.proxy)
+    return tuple(IPv4Address(func_address(first, proxy, index)) for index in range(count))

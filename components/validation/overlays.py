@@ -1,0 +1,115 @@
+"""Rules about overlays: room for every func host, and a range that nobody else uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+from components.validation.draft import At, Draft
+from components.validation.networks import reached
+from components.validation.problem import Problem
+from components.validation.ranges import WIDEST, nested
+
+_NARROWEST = 30  # two host addresses: the proxy and one func host
+
+
+def check(draft: Draft) -> Iterator[Problem]:
+    """Overlays that would not work, each on its own and among each other."""
+    for tenant in draft.each("tenants"):
+        overlay = draft.at(f"{tenant}.overlay.cidr", IPv4Network)
+        misplaced = list(_size(overlay)) if overlay else []
+        if overlay and not misplaced:
+            misplaced = list(_ends(draft, tenant, overlay.value))
+            if not misplaced:
+                misplaced = list(_hosts_fit(draft, tenant, overlay.value))
+        yield from misplaced
+    yield from _alone(draft)
+
+
+def func_address(first: int, proxy: int, index: int) -> int:
+    """A func host's address as a number: the index-th from `first` upward that is not the proxy's."""
+    address = first + index
+    return address + 1 if first <= proxy <= address else address
+
+
+def _size(overlay: At[IPv4Network]) -> Iterator[Problem]:
+    if overlay.value.prefixlen > _NARROWEST:
+        yield overlay.problem(
+            "is too small: a proxy and one func host need two host addresses",
+            "choose one with room for growth, such as 10.0.0.0/24",
+        )
+    if overlay.value.prefixlen < WIDEST:
+        yield overlay.problem(f"is too wide: at most /{WIDEST}", "10.0.0.0/24 has room for 253 func hosts")
+
+
+def _ends(draft: Draft, tenant: str, overlay: IPv4Network) -> Iterator[Problem]:
+    """The proxy's address and func-0's."""
+    proxy = draft.at(f"{tenant}.overlay.proxy", IPv4Address)
+    first = draft.at(f"{tenant}.overlay.first_func", IPv4Address)
+    way_out = f"choose one from {overlay[1]} to {overlay[-2]}"
+    for address in (proxy, first):
+        if address and address.value not in overlay:
+            yield address.problem(f"is outside {tenant}.overlay.cidr, which is {overlay}", way_out)
+        elif address and address.value in (overlay[0], overlay[-1]):
+            end = "network" if address.value == overlay[0] else "broadcast"
+            yield address.problem(
+                f"is the {end} address of {tenant}.overlay.cidr, which is {overlay}", way_out
+            )
+    if proxy and first and proxy.value == first.value:
+        yield first.problem(
+            f"is also {proxy.key}", "give func-0 its own address, such as the one after the proxy's"
+        )
+
+
+def _hosts_fit(draft: Draft, tenant: str, overlay: IPv4Network) -> Iterator[Problem]:
+    count = draft.at("func_hosts.count", int)
+    proxy = draft.at(f"{tenant}.overlay.proxy", IPv4Address)
+    first = draft.at(f"{tenant}.overlay.first_func", IPv4Address)
+    if not count or not proxy or not first:
+        return
+    end = int(overlay.broadcast_address)
+    room = end - int(first.value) - (1 if first.value < proxy.value else 0)
+    if func_address(int(first.value), int(proxy.value), count.value - 1) >= end:
+        yield first.problem(
+            f"leaves no room: func_hosts.count is {count.value}, and from here to the end of {overlay} "
+            f"{room} fit, without the proxy",
+            f"use a larger {tenant}.overlay.cidr or a lower first_func",
+        )
+
+
+def _alone(draft: Draft) -> Iterator[Problem]:
+    """An overlay overlaps nothing that has addresses elsewhere; told once, at the overlay."""
+    platform = draft.at("platform.vpc_cidr", IPv4Network)
+    overlays: dict[str, At[IPv4Network]] = {}
+    others: dict[str, At[IPv4Network]] = {}
+    for tenant in draft.each("tenants"):
+        if overlay := draft.at(f"{tenant}.overlay.cidr", IPv4Network):
+            overlays[overlay.key] = overlay
+        others |= {network.key: network for network in _territory(draft, tenant)}
+    for overlay in overlays.values():
+        if platform and overlay.value.overlaps(platform.value):
+            yield _clash(overlay, platform)
+    for inner, outer in nested((*overlays.values(), *others.values())):
+        if inner.key in overlays:
+            yield _clash(inner, outer)
+        elif outer.key in overlays:
+            yield _clash(outer, inner)
+
+
+def _territory(draft: Draft, tenant: str) -> Iterator[At[IPv4Network]]:
+    vpc = draft.at(f"{tenant}.create.vpc_cidr", IPv4Network)
+    if vpc:
+        yield vpc
+    networks = reached(draft, tenant)
+    if eni := draft.at(f"{tenant}.user_eni_address", IPv4Address):
+        networks.append(At(eni.key, IPv4Network(eni.value)))
+    for network in networks:
+        if not vpc or not network.value.subnet_of(vpc.value):
+            yield network
+
+
+def _clash(overlay: At[IPv4Network], other: At[IPv4Network]) -> Problem:
+    return overlay.problem(
+        f"overlaps {other.key}, which is {other.value}: a packet's way would not be clear",
+        "choose a range for this overlay alone, which neither the platform nor a tenant uses",
+    )

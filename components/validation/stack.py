@@ -1,0 +1,103 @@
+"""Rules about the stack as a whole: its zone, its operator's access, its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from components.plan import AccessMode
+from components.validation.draft import Draft
+from components.validation.problem import Problem, shown
+from components.validation.ranges import WIDEST
+
+_MOST_TAGS = 40  # AWS takes 50 on a resource; some are Causeway's
+_BASTION_KEYS = ("platform.access_subnet", "access.bastion_instance_type")
+
+
+def check(draft: Draft) -> Iterator[Problem]:
+    """Settings that contradict each other, or leave the stack without a safe way in."""
+    yield from _zone_in_region(draft)
+    yield from _bastion(draft)
+    yield from _operators(draft)
+    yield from _keys(draft)
+    if len(draft.each("tags")) > _MOST_TAGS:
+        yield Problem(
+            key="tags",
+            value=f"{len(draft.each('tags'))} tags",
+            rule=f"there may be at most {_MOST_TAGS}: AWS takes 50 on a resource, and some are Causeway's",
+            way_out="leave out those that nobody reads",
+        )
+
+
+def _zone_in_region(draft: Draft) -> Iterator[Problem]:
+    region, zone = draft.at("aws:region", str), draft.at("availability_zone", str)
+    if region and zone and not zone.value.startswith(region.value):
+        yield zone.problem(
+            f"is not in aws:region, which is {region.value}", f"choose a zone of it, such as {region.value}a"
+        )
+
+
+def _bastion(draft: Draft) -> Iterator[Problem]:
+    mode = draft.at("access.mode", AccessMode)
+    for key in _BASTION_KEYS if mode else ():
+        if mode and mode.value is AccessMode.BASTION and draft.lacks(key):
+            example = "192.168.0.0/28" if key == "platform.access_subnet" else "t3.nano"
+            yield Problem(
+                key=key,
+                value="",
+                rule="is required with access.mode bastion",
+                way_out=f"add it, such as {key.split('.')[-1]}: {example}",
+            )
+        if mode and mode.value is AccessMode.PUBLIC and draft.has(key):
+            yield Problem(
+                key=key,
+                value=shown(draft.values[key]),
+                rule="is of no use with access.mode public: there is no bastion then",
+                way_out="leave it out, or set access.mode to bastion",
+            )
+
+
+def _operators(draft: Draft) -> Iterator[Problem]:
+    key = "access.operator_cidrs"
+    if draft.has(key) and not draft.each(key):
+        yield Problem(
+            key=key,
+            value="[]",
+            rule="nobody could log in, and hosts could not be configured",
+            way_out="list where the operator comes from, such as [203.0.113.7/32]",
+        )
+    first_with: dict[IPv4Network, str] = {}
+    for network in draft.all_at(key, IPv4Network):
+        if network.value.prefixlen < WIDEST:
+            yield network.problem(
+                f"is too wide: SSH is never open to everyone, nor to a prefix shorter than /{WIDEST}",
+                "name the addresses that the operator comes from, such as 203.0.113.7/32",
+            )
+        if network.value in first_with:
+            yield network.problem(f"is also {first_with[network.value]}", "leave one of the two out")
+        first_with.setdefault(network.value, network.key)
+
+
+def _keys(draft: Draft) -> Iterator[Problem]:
+    if draft.lacks("access.public_key"):
+        yield Problem(
+            key="access.public_key",
+            value="",
+            rule="is required: the operator's public key, which goes onto every host",
+            way_out='pulumi config set --path causeway:access.public_key "$(cat ~/.ssh/id_ed25519.pub)"',
+        )
+    given = [key for key in ("private_key", "private_key_file") if draft.has(key)]
+    if not given:
+        yield Problem(
+            key="private_key_file",
+            value="",
+            rule="a private key is required: hosts are configured by SSH",
+            way_out="add private_key_file, or pulumi config set --secret causeway:private_key < KEY_FILE",
+        )
+    if len(given) == 2:
+        yield Problem(
+            key="private_key_file",
+            value=shown(draft.values["private_key_file"]),
+            rule="stands beside private_key: which one counts would not be clear",
+            way_out="leave one of the two out",
+        )

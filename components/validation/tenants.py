@@ -1,0 +1,92 @@
+"""Rules about tenants: who they are, and where AWS lets a proxy have a leg."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from components.validation.draft import Draft
+from components.validation.problem import Problem, shown
+
+T = TypeVar("T")
+
+_ALTERNATIVES = "peer the VPCs, or use an endpoint service (PrivateLink)"
+
+
+def check(draft: Draft) -> Iterator[Problem]:
+    """Tenants that cannot be told apart, are given twice or not at all, or lie out of reach."""
+    tenants = draft.each("tenants")
+    yield from _distinct(draft, [f"{tenant}.name" for tenant in tenants], str, "rename one of them")
+    yield from _distinct(
+        draft,
+        [f"{tenant}.index" for tenant in tenants],
+        int,
+        "give the newer one an index that no tenant has",
+    )
+    for tenant in tenants:
+        yield from _one_network(draft, tenant)
+        yield from _same_account(draft, tenant)
+        yield from _same_zone(draft, tenant)
+
+
+def _distinct(draft: Draft, keys: list[str], kind: type[T], way_out: str) -> Iterator[Problem]:
+    first_with: dict[T, str] = {}
+    for key in keys:
+        found = draft.at(key, kind)
+        if found and found.value in first_with:
+            yield found.problem(f"is also {first_with[found.value]}", way_out)
+        elif found:
+            first_with[found.value] = key
+
+
+def _one_network(draft: Draft, tenant: str) -> Iterator[Problem]:
+    created = draft.has(f"{tenant}.create")
+    existing = [key for key in ("vpc_id", "subnet_id") if draft.has(f"{tenant}.{key}")]
+    if created and existing:
+        for key in existing:
+            yield Problem(
+                key=f"{tenant}.{key}",
+                value=shown(draft.values[f"{tenant}.{key}"]),
+                rule=f"stands beside {tenant}.create: a tenant is either made by the stack or existing",
+                way_out=f"leave out create, or {' and '.join(existing)}",
+            )
+    elif draft.lacks(f"{tenant}.create") and not existing:
+        yield Problem(
+            key=f"{tenant}.create",
+            value="",
+            rule="a tenant is either made by the stack (create) or existing (vpc_id and subnet_id)",
+            way_out="add create for a network of the stack's own, or vpc_id and subnet_id of the customer's",
+        )
+    elif not created and len(existing) == 1:
+        missing = "subnet_id" if existing == ["vpc_id"] else "vpc_id"
+        yield Problem(
+            key=f"{tenant}.{missing}",
+            value="",
+            rule="an existing tenant is given by vpc_id and subnet_id, both",
+            way_out=f"add {missing}",
+        )
+
+
+def _same_account(draft: Draft, tenant: str) -> Iterator[Problem]:
+    own, theirs = draft.at("account_id", str), draft.at(f"{tenant}.account_id", str)
+    if theirs and draft.lacks("account_id"):
+        yield theirs.problem(
+            "cannot be compared with this stack's account, which is not given",
+            "add account_id at the top level, or leave it out here",
+        )
+    if theirs and own and theirs.value != own.value:
+        yield theirs.problem(
+            f"is not this stack's account {own.value}: AWS attaches an ENI across VPCs only within one "
+            "account, but for accounts that it has authorised",
+            f"run the stack in the tenant's account; or else {_ALTERNATIVES}",
+        )
+
+
+def _same_zone(draft: Draft, tenant: str) -> Iterator[Problem]:
+    own, theirs = draft.at("availability_zone", str), draft.at(f"{tenant}.availability_zone", str)
+    if theirs and own and theirs.value != own.value:
+        yield theirs.problem(
+            f"is not this stack's zone {own.value}: AWS attaches an ENI only to an instance in the same zone",
+            f"name a subnet of the tenant in {own.value}, or run another stack in {theirs.value}; "
+            f"or else {_ALTERNATIVES}",
+        )

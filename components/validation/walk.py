@@ -1,0 +1,180 @@
+"""Reading a configuration along the shape of its settings, value by value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from pydantic.fields import FieldInfo
+
+from components.validation.draft import Draft
+from components.validation.leaf import Group, Leaf, MisfitError
+from components.validation.problem import Problem, shown
+from components.validation.shape import Many, Shape, Table, key_of, shape_of
+
+NAMESPACE = "causeway:"
+SHARED = ("aws:region",)  # keys of a provider that the settings need too
+
+
+def draft_of(settings: type[Group], config: Mapping[str, object]) -> Draft:
+    """Read a stack's `config:`. Keys without a namespace are the program's own, as for Pulumi."""
+    draft = Draft()
+    own = _own_keys(draft, config)
+    draft.data = _group(draft, settings, own, "", silent=False)
+    return draft
+
+
+def _own_keys(draft: Draft, config: object) -> dict[str, object]:
+    own: dict[str, object] = {}
+    for given, value in (config if isinstance(config, Mapping) else {}).items():
+        key = str(given)
+        bare = key.removeprefix(NAMESPACE)
+        if ":" in bare and bare not in SHARED and bare == key:
+            continue
+        if bare in own:
+            way_out = f"keep only {NAMESPACE}{bare}"
+            draft.problems.append(
+                _problem(draft, bare, value, "is given twice, with and without causeway:", way_out)
+            )
+        own[bare] = value
+    return own
+
+
+def _read(draft: Draft, shape: Shape, value: object, key: str, *, silent: bool) -> object:
+    """Read what stands at a key; return it without empty keys. `silent`: only learn which keys there are."""
+    if isinstance(shape, Leaf):
+        return _leaf(draft, shape, value, key, silent=silent)
+    if isinstance(shape, Many):
+        return _many(draft, shape, value, key, silent=silent)
+    if isinstance(shape, Table):
+        return _table(draft, shape, value, key, silent=silent)
+    if not isinstance(value, Mapping):
+        if not silent:
+            keys = ", ".join(key_of(name, each) for name, each in shape.model_fields.items())
+            draft.problems.append(
+                _problem(draft, key, value, "must be a group of keys", f"its keys are: {keys}")
+            )
+        return _group(draft, shape, {}, f"{key}.", silent=True)
+    return _group(draft, shape, value, f"{key}.", silent=silent)
+
+
+def _leaf(draft: Draft, leaf: Leaf, value: object, key: str, *, silent: bool) -> object:
+    draft.values[key] = None
+    if not silent:
+        try:
+            draft.values[key] = leaf.parse(value)
+        except MisfitError as misfit:
+            draft.problems.append(_problem(draft, key, value, misfit.rule, misfit.way_out))
+    return value
+
+
+def _many(draft: Draft, shape: Many, value: object, key: str, *, silent: bool) -> object:
+    elements = draft.elements.setdefault(key, [])
+    if not isinstance(value, list | tuple):
+        if not silent:
+            way_out = (
+                "write [one, two]" if isinstance(value, Mapping) else f"did you mean [{shown(value, key)}]?"
+            )
+            draft.problems.append(_problem(draft, key, value, "must be a list", way_out))
+            draft.withdraw(key)
+        return []
+    read = []
+    for number, element in enumerate(value):
+        element_key = f"{key}[{number}]"
+        _place(draft, element_key, written=True)
+        elements.append(element_key)
+        read.append(_read(draft, shape.of, element, element_key, silent=False))
+    return read
+
+
+def _table(draft: Draft, shape: Table, value: object, key: str, *, silent: bool) -> object:
+    elements = draft.elements.setdefault(key, [])
+    if not isinstance(value, Mapping):
+        if not silent:
+            draft.problems.append(
+                _problem(draft, key, value, "must be a group of keys", "write lines of key: value")
+            )
+        return {}
+    read = {}
+    for given, element in value.items():
+        element_key = f"{key}[{given}]"
+        _place(draft, element_key, written=True)
+        try:
+            shape.key.parse(str(given))
+        except MisfitError as misfit:
+            draft.problems.append(_problem(draft, element_key, element, misfit.rule, misfit.way_out))
+        elements.append(element_key)
+        read[str(given)] = _read(draft, shape.of, element, element_key, silent=False)
+    return read
+
+
+def _group(
+    draft: Draft,
+    group: type[Group],
+    value: Mapping[object, object] | Mapping[str, object],
+    prefix: str,
+    *,
+    silent: bool,
+) -> dict[str, object]:
+    given = {str(name): each for name, each in value.items()}
+    fields = {key_of(name, each): each for name, each in group.model_fields.items()}
+    read: dict[str, object] = {}
+    for name, described in fields.items():
+        key = f"{prefix}{name}"
+        present = given.get(name) is not None
+        _place(draft, key, written=present and not silent)
+        if not silent:
+            draft.offered.add(key)
+        if present:
+            read[name] = _read(draft, shape_of(described), given[name], key, silent=silent)
+            continue
+        _read(draft, shape_of(described), None, key, silent=True)
+        if described.is_required() and not silent:
+            draft.problems.append(_missing(key, name, described))
+        elif key in draft.values:
+            draft.values[key] = described.default
+    if not silent:
+        draft.problems.extend(_unknown(draft, prefix, given, fields))
+    return read
+
+
+def _missing(key: str, name: str, described: FieldInfo) -> Problem:
+    shape = shape_of(described)
+    if described.examples:
+        way_out = f"add it, such as {name}: {_as_yaml(described.examples[0])}"
+    elif isinstance(shape, type):
+        way_out = f"add it; its keys are: {', '.join(shape.model_fields)}"
+    else:
+        way_out = "add it"
+    return Problem(key=key, value="", rule=f"is required. {described.description}", way_out=way_out)
+
+
+def _as_yaml(example: object) -> str:
+    if isinstance(example, list):
+        return f"[{', '.join(map(_as_yaml, example))}]"
+    return f'"{example}"' if isinstance(example, str) and example.isdigit() else str(example)
+
+
+def _unknown(
+    draft: Draft, prefix: str, given: Mapping[str, object], fields: Iterable[str]
+) -> Iterable[Problem]:
+    known = list(fields)
+    where = prefix.rstrip(".") or "the configuration"
+    for name in given:
+        if name in known:
+            continue
+        close = difflib.get_close_matches(name[:100], known, n=1)
+        way_out = (
+            f"did you mean {close[0]}?" if close else f"leave it out; known keys are: {', '.join(known)}"
+        )
+        yield _problem(draft, f"{prefix}{name}", given[name], f"is not a key of {where}", way_out)
+
+
+def _place(draft: Draft, key: str, *, written: bool) -> None:
+    draft.order.setdefault(key, len(draft.order))
+    draft.written[key] = written
+
+
+def _problem(draft: Draft, key: str, value: object, rule: str, way_out: str) -> Problem:
+    draft.order.setdefault(key, len(draft.order))
+    return Problem(key=key, value=shown(value, key), rule=rule, way_out=way_out)

@@ -1,0 +1,84 @@
+"""Valid configurations of every kind, for properties of settings and plans."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from components.validation.ranges import FIRST_FREE
+from tests.unit.settings_cases import base
+
+# Loaded machines are slow: nothing is timed.
+lightly = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+_TENANTS = 7  # what a proxy of the type below serves
+_PROXY_TYPE = "c7gn.4xlarge"
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> dict[str, Any]:
+    """Any mode of access, number of hosts and tenants; networks of many sizes and places. All valid."""
+    config = base("existing")
+    config["platform"], func, proxy = _platform(draw)
+    count = draw(st.integers(1, min(100, func.num_addresses - 5)))
+    last_start = func.num_addresses - 1 - count
+    config["func_hosts"] |= {
+        "count": count,
+        "first_address": str(func[draw(st.integers(FIRST_FREE, last_start))]),
+    }
+    proxy_offset = draw(st.integers(FIRST_FREE, proxy.num_addresses - 2))
+    config["proxy"] = {"first_address": str(proxy[proxy_offset]), "instance_type": _PROXY_TYPE}
+    if draw(st.booleans()):
+        config["access"]["mode"] = "public"
+        del config["access"]["bastion_instance_type"], config["platform"]["access_subnet"]
+    indexes = draw(st.lists(st.integers(1, _TENANTS), unique=True, max_size=_TENANTS))
+    config["tenants"] = [_tenant(draw, index, count) for index in indexes]
+    return config
+
+
+def _platform(draw: st.DrawFn) -> tuple[dict[str, str], IPv4Network, IPv4Network]:
+    vpc = IPv4Network(f"192.168.{16 * draw(st.integers(0, 15))}.0/20")
+    access, proxy, func = list(vpc.subnets(new_prefix=22))[:3]
+    func = next(func.subnets(new_prefix=draw(st.integers(22, 28))))
+    proxy = next(proxy.subnets(new_prefix=draw(st.integers(22, 28))))
+    networks = {"vpc_cidr": vpc, "func_subnet": func, "proxy_subnet": proxy, "access_subnet": access}
+    return {key: str(network) for key, network in networks.items()}, func, proxy
+
+
+def _tenant(draw: st.DrawFn, index: int, hosts: int) -> dict[str, Any]:
+    """Tenant N has 10.N.0.0/16 and overlays in 100.64+N.0.0/16, so that no two meet."""
+    vpc = IPv4Network(f"10.{index}.0.0/16")
+    subnet = draw(st.sampled_from(list(vpc.subnets(new_prefix=draw(st.integers(16, 20))))))
+    offsets = st.integers(FIRST_FREE, subnet.num_addresses - 2)
+    eni, instance = draw(st.lists(offsets, min_size=2, max_size=2, unique=True))
+    tenant: dict[str, Any] = {
+        "name": f"tenant-{index}",
+        "index": index,
+        "cidrs": [str(subnet)],
+        "overlay": _overlay(draw, index, hosts),
+    }
+    if draw(st.booleans()):
+        tenant["create"] = {
+            "vpc_cidr": str(vpc),
+            "subnet_cidr": str(subnet),
+            "instance_address": str(subnet[instance]),
+            "instance_type": "t4g.small",
+        }
+    else:
+        tenant |= {"vpc_id": "vpc-0123456789abcdef0", "subnet_id": f"subnet-0123456789abcdef{index}"}
+    if draw(st.booleans()):
+        tenant["user_eni_address"] = str(subnet[eni])
+    return tenant
+
+
+def _overlay(draw: st.DrawFn, index: int, hosts: int) -> dict[str, str]:
+    narrowest = (
+        32 - (hosts + 2).bit_length()
+    )  # network, broadcast and the proxy's address, besides the hosts'
+    overlay = IPv4Network((f"100.{64 + index}.0.0", draw(st.integers(16, narrowest))))
+    first = draw(st.integers(1, overlay.num_addresses - 2 - hosts))
+    proxy = draw(st.integers(1, overlay.num_addresses - 2).filter(lambda offset: offset != first))
+    return {"cidr": str(overlay), "first_func": str(overlay[first]), "proxy": str(overlay[proxy])}

@@ -1,0 +1,138 @@
+"""What holds for every plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from ipaddress import IPv4Address
+from itertools import combinations
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.plan import CreatedNetwork, HostPlan, Plan, TenantPlan
+from components.planning import make_plan
+from components.settings import load_settings
+from components.validation.ranges import free
+from tests.unit.plan_strategies import configurations, lightly
+
+Config = dict[str, Any]
+
+
+def plan_of(config: Config) -> Plan:
+    return make_plan(load_settings(config), "test")
+
+
+def hosts_of(plan: Plan) -> Iterator[HostPlan]:
+    yield from plan.proxies
+    yield from plan.func_hosts
+    if plan.bastion:
+        yield plan.bastion
+
+
+def addresses_of(plan: Plan) -> Iterator[IPv4Address]:
+    yield from (host.address for host in hosts_of(plan))
+    for tenant in plan.tenants:
+        yield tenant.proxy_overlay_address
+        yield from tenant.func_overlay_addresses
+        if tenant.user_eni_address:
+            yield tenant.user_eni_address
+        if isinstance(tenant.network, CreatedNetwork):
+            yield tenant.network.instance_address
+    if plan.platform.nat_gateway_address:
+        yield plan.platform.nat_gateway_address
+
+
+@lightly
+@given(configurations())
+def test_no_two_things_share_an_address(config: Config) -> None:
+    addresses = list(addresses_of(plan_of(config)))
+    assert len(addresses) == len(set(addresses))
+
+
+@lightly
+@given(configurations())
+def test_names_devices_and_keys_are_unique_and_fit(config: Config) -> None:
+    plan = plan_of(config)
+    names = [host.name for host in hosts_of(plan)] + [tenant.user_instance_name for tenant in plan.tenants]
+    assert len(names) == len(set(names))
+    for values in zip(*map(_identity, plan.tenants), strict=True):
+        assert len(values) == len(set(values))
+    for tenant in plan.tenants:
+        assert max(len(tenant.tunnel_device), len(tenant.user_device)) <= 15  # IFNAMSIZ without its NUL
+        assert len(tenant.user_instance_name) <= 63
+        assert 0 < tenant.gre_key < 2**32
+
+
+def _identity(tenant: TenantPlan) -> tuple[str | int, ...]:
+    return tenant.namespace, tenant.tunnel_device, tenant.user_device, tenant.gre_key
+
+
+@lightly
+@given(configurations())
+def test_everything_lies_in_its_network(config: Config) -> None:
+    plan = plan_of(config)
+    platform = plan.platform
+    subnets = [platform.func_subnet, platform.proxy_subnet, *([platform.access_subnet] * bool(plan.bastion))]
+    for hosts, subnet in zip((plan.func_hosts, plan.proxies, (plan.bastion,)), subnets, strict=False):
+        assert subnet
+        assert subnet.subnet_of(platform.vpc_cidr)
+        first, last = free(subnet)
+        assert all(host and first <= host.address <= last for host in hosts)
+    for tenant in plan.tenants:
+        inside = [tenant.proxy_overlay_address, *tenant.func_overlay_addresses]
+        assert all(tenant.overlay[0] < address < tenant.overlay[-1] for address in inside)
+        if isinstance(tenant.network, CreatedNetwork):
+            first, last = free(tenant.network.subnet_cidr)
+            assert first <= tenant.network.instance_address <= last
+            assert tenant.user_eni_address is None or first <= tenant.user_eni_address <= last
+
+
+@lightly
+@given(configurations())
+def test_what_a_func_host_routes_is_unambiguous(config: Config) -> None:
+    plan = plan_of(config)
+    networks = [plan.platform.vpc_cidr]
+    for tenant in plan.tenants:
+        networks += [tenant.overlay, *tenant.cidrs]
+    assert not any(one.overlaps(other) for one, other in combinations(networks, 2))
+
+
+@lightly
+@given(configurations())
+def test_the_same_settings_give_the_same_plan(config: Config) -> None:
+    assert plan_of(config) == plan_of(deepcopy(config))
+
+
+@lightly
+@given(configurations())
+def test_overlay_and_underlay_addresses_map_one_to_one(config: Config) -> None:
+    plan = plan_of(config)
+    for tenant in plan.tenants:
+        pairs = {tenant.func_overlay_addresses[host.index]: host.address for host in plan.func_hosts}
+        assert len(pairs) == len(set(pairs.values())) == len(plan.func_hosts)
+
+
+@lightly
+@given(configurations(), st.data())
+def test_fewer_hosts_renumber_nobody(config: Config, data: st.DataObject) -> None:
+    fewer = deepcopy(config)
+    fewer["func_hosts"]["count"] = data.draw(st.integers(1, config["func_hosts"]["count"]))
+    before, after = plan_of(config), plan_of(fewer)
+    assert after.func_hosts == before.func_hosts[: len(after.func_hosts)]
+    assert (after.proxies, after.bastion) == (before.proxies, before.bastion)
+    for old, new in zip(before.tenants, after.tenants, strict=True):
+        assert new.func_overlay_addresses == old.func_overlay_addresses[: len(after.func_hosts)]
+        assert new.proxy_overlay_address == old.proxy_overlay_address
+
+
+@lightly
+@given(configurations(), st.data())
+def test_fewer_tenants_in_another_order_renumber_nobody(config: Config, data: st.DataObject) -> None:
+    before = {tenant.name: tenant for tenant in plan_of(config).tenants}
+    shuffled = data.draw(st.permutations(config["tenants"]))
+    remaining = shuffled[: data.draw(st.integers(0, len(shuffled)))]
+    after = plan_of({**config, "tenants": remaining})
+    assert [tenant.name for tenant in after.tenants] == [tenant["name"] for tenant in remaining]
+    assert all(tenant == before[tenant.name] for tenant in after.tenants)

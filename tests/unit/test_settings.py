@@ -1,0 +1,213 @@
+"""What settings accept, and that nothing but `ConfigurationError` ever comes out of a wrong one."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.instance_types import INSTANCE_TYPES, Architecture, smallest_with
+from components.plan import Redundancy
+from components.planning import make_plan
+from components.settings import ConfigurationError, Problem, Settings, load_settings, warnings_about
+from components.validation.shape import Many, Table, key_of, shape_of
+from tests.unit.plan_strategies import configurations, lightly
+from tests.unit.settings_cases import base, put
+
+YAML_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["10.0.0.0/8", "10.1.2.3"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.integers(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def problems_of(config: Any) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(config)
+    return [problem.key for problem in caught.value.problems]
+
+
+def problems_if_any(config: dict[str, Any]) -> tuple[Problem, ...]:
+    try:
+        load_settings(config)
+    except ConfigurationError as error:
+        return error.problems
+    return ()
+
+
+def test_defaults() -> None:
+    settings = load_settings(base("existing"))
+    assert settings.underlay_mtu == 9001
+    assert settings.install_packages is True
+    assert settings.redundancy is Redundancy.SINGLE
+    assert settings.access.user == "admin"
+
+
+def test_keys_with_and_without_namespace_are_the_same() -> None:
+    plain = base()
+    full = {key if key == "aws:region" else f"causeway:{key}": value for key, value in plain.items()}
+    assert load_settings(full) == load_settings(plain)
+
+
+def test_keys_of_others_are_let_be() -> None:
+    assert load_settings({**base(), "aws:profile": "me", "pulumi:tags": {}}) == load_settings(base())
+
+
+def test_top_level_numbers_and_booleans_may_be_text() -> None:
+    """The engine makes text of them."""
+    settings = load_settings({**base(), "underlay_mtu": "1500", "install_packages": "true"})
+    assert (settings.underlay_mtu, settings.install_packages) == (1500, True)
+
+
+def test_empty_optional_keys_are_absent() -> None:
+    assert load_settings({**base(), "ami": None, "underlay_mtu": None}) == load_settings(base())
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings(base()).underlay_mtu = 1500
+
+
+def test_loading_changes_nothing_of_what_it_reads() -> None:
+    config = base()
+    load_settings(config)
+    assert config == base()
+
+
+def test_no_secret_reaches_the_settings() -> None:
+    assert "AAABANNYM6" not in repr(load_settings(base()))
+
+
+@pytest.mark.parametrize("key", ["access.password", "access.private_key", "ssh_private_key", "api_token"])
+def test_secrets_in_wrong_places_are_not_printed(key: str) -> None:
+    config = base()
+    put(config, key, "hunter2")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(config)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_tenant_may_overlap_another_outside_what_is_reached() -> None:
+    config = base()
+    put(config, "tenants[1].create.vpc_cidr", "172.16.0.0/16")
+    put(config, "tenants[1].create.subnet_cidr", "172.16.102.0/24")
+    put(config, "tenants[1].create.instance_address", "172.16.102.4")
+    put(config, "tenants[1].cidrs", ["172.16.102.0/24"])
+    assert len(load_settings(config).tenants) == 2
+
+
+def test_a_stack_may_have_no_tenants_yet() -> None:
+    assert load_settings({**base(), "tenants": []}).tenants == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "accepted"),
+    [
+        ("underlay_mtu", 1280, True),
+        ("underlay_mtu", 1279, False),
+        ("underlay_mtu", 9001, True),
+        ("underlay_mtu", 9002, False),
+        ("func_hosts.count", 247, True),
+        ("func_hosts.count", 248, False),
+        ("func_hosts.first_address", "192.168.80.4", True),
+        ("func_hosts.first_address", "192.168.80.3", False),
+        ("proxy.first_address", "192.168.4.254", True),
+        ("proxy.first_address", "192.168.4.255", False),
+        ("platform.proxy_subnet", "192.168.4.0/28", True),
+        ("platform.proxy_subnet", "192.168.4.0/29", False),
+        ("access.operator_cidrs", ["10.0.0.0/8"], True),
+        ("access.operator_cidrs", ["10.0.0.0/7"], False),
+        ("tenants[1].index", 2, True),
+        ("tenants[1].index", 3, False),
+        ("tenants[0].name", "a" * 32, True),
+        ("tenants[0].name", "a" * 33, False),
+        ("tenants[0].overlay.first_func", "10.0.0.252", True),
+        ("tenants[0].overlay.first_func", "10.0.0.253", False),
+    ],
+)
+def test_bounds(key: str, value: object, accepted: bool) -> None:
+    config = base()
+    put(config, key, value)
+    if accepted:
+        load_settings(config)
+    else:
+        assert any(problem.startswith(key) for problem in problems_of(config))
+
+
+def test_public_ranges_are_doubted() -> None:
+    config = base("existing")
+    put(config, "tenants[0].cidrs", ["52.10.0.0/16"])
+    load_settings(config)
+    assert [doubt.key for doubt in warnings_about(config)] == ["tenants[0].cidrs[0]"]
+    assert not warnings_about(base("existing"))
+
+
+def test_many_broken_tenants_are_told_in_reasonable_time() -> None:
+    """Overlaps are found by sorting, not pair by pair."""
+    config = base()
+    config["tenants"] = [deepcopy(config["tenants"][0]) for _ in range(1000)]
+    assert len(problems_of(config)) >= 3 * 999
+
+
+@pytest.mark.parametrize("wanted", range(1, 15))
+def test_larger_types_are_the_smallest_that_do(wanted: int) -> None:
+    name = smallest_with(INSTANCE_TYPES, Architecture.ARM64, wanted, like="c7gn.medium")
+    assert name is not None
+    assert name.startswith("c7gn.")
+    assert INSTANCE_TYPES[name].spare_enis >= wanted
+    assert smallest_with(INSTANCE_TYPES, Architecture.ARM64, 99, like="c7gn.medium") is None
+
+
+@lightly
+@given(configurations())
+def test_valid_configurations_are_accepted(config: dict[str, Any]) -> None:
+    load_settings(config)
+
+
+@lightly
+@given(YAML_VALUES)
+def test_any_data_gives_settings_or_a_configuration_error(config: Any) -> None:
+    assert problems_of(config)
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> dict[str, Any]:
+    """A valid configuration with anything at some of its keys."""
+    config = base(draw(st.sampled_from(["created", "existing"])))
+    for key in draw(st.lists(st.sampled_from(_every_key()), min_size=1, max_size=4, unique=True)):
+        try:
+            put(config, key, draw(YAML_VALUES))
+        except (KeyError, TypeError, IndexError, AttributeError):
+            continue  # an earlier change took the group away
+    return config
+
+
+def _every_key(group: type = Settings, prefix: str = "") -> list[str]:
+    keys = []
+    for name, field in group.model_fields.items():  # type: ignore[attr-defined]
+        key, shape = f"{prefix}{key_of(name, field)}", shape_of(field)
+        keys.append(key)
+        if isinstance(shape, Many):
+            key, shape = f"{key}[0]", shape.of
+            keys.append(key)
+        if isinstance(shape, type) and not isinstance(shape, Table):
+            keys += _every_key(shape, f"{key}.")
+    return keys
+
+
+@lightly
+@given(spoilt())
+def test_spoilt_configurations_give_a_plan_or_a_configuration_error(config: dict[str, Any]) -> None:
+    problems = problems_if_any(config)
+    assert all(problem.rule and problem.way_out for problem in problems)
+    assert str(ConfigurationError(problems)).encode()
+    if not problems:
+        make_plan(load_settings(config), "test")
