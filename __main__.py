@@ -1,0 +1,72 @@
+"""Causeway's Pulumi program: settings, plan, then components in the order of a packet's way, and exports."""
+
+import pulumi
+
+from components.access import OperatorAccess, OperatorAccessArgs
+from components.exports import export_stack
+from components.firewall import Firewall
+from components.firewall_rules import BASTION, FUNC, PROXY, platform_firewall
+from components.func_fleet import FuncFleet, FuncFleetArgs
+from components.lookups import check_existing_networks, find_image
+from components.networks import ACCESS, platform_vpc
+from components.planning import make_plan
+from components.settings_pulumi import private_key, settings_from_pulumi
+from components.single_proxy import SingleProxy, SingleProxyArgs
+from components.user_instances import UserInstances, UserInstancesArgs
+from components.user_network import user_networks
+from components.vpc import Vpc
+
+settings = settings_from_pulumi()
+plan = make_plan(settings, pulumi.get_stack())
+check_existing_networks(plan)
+image = find_image(plan)
+
+platform = Vpc("platform", platform_vpc(plan))
+firewall = Firewall("platform", platform_firewall(plan, platform.vpc_id))
+tenant_networks = user_networks(plan)
+access = OperatorAccess(
+    "operator",
+    OperatorAccessArgs(
+        stack=plan.stack,
+        access=plan.access,
+        private_key=private_key(settings),
+        image=image,
+        bastion=plan.bastion,
+        subnet=platform.subnets.get(ACCESS),
+        group=firewall.groups.get(BASTION),
+        tags=plan.tags,
+    ),
+)
+
+func_fleet = FuncFleet(
+    "func",
+    FuncFleetArgs(
+        plan=plan,
+        image=image,
+        access=access,
+        subnet=platform.subnets[FUNC],
+        group=firewall.groups[FUNC],
+    ),
+)
+proxy = SingleProxy(
+    "proxy",
+    SingleProxyArgs(
+        plan=plan,
+        image=image,
+        access=access,
+        subnet=platform.subnets[PROXY],
+        group=firewall.groups[PROXY],
+        user_networks=tenant_networks,
+    ),
+)
+user_instances = UserInstances(
+    "user", UserInstancesArgs(plan=plan, image=image, access=access, user_networks=tenant_networks)
+)
+
+export_stack(
+    plan=plan,
+    image=image,
+    access=access,
+    hosts=(*func_fleet.hosts, *proxy.hosts, *user_instances.hosts.values()),
+    user_enis={proxy.hosts[0].plan.name: proxy.user_enis},
+)

@@ -1,0 +1,108 @@
+"""The operator's way in: a key pair and, where hosts have no public address, one small bastion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+from pulumi_command import remote
+
+from components.firewall import Group
+from components.host import Host, HostArgs, Image, LoginKey
+from components.plan import AccessMode, AccessPlan, HostPlan
+from components.tags import tagged
+from components.vpc import Subnet
+
+DIAL_ERROR_LIMIT = 60  # attempts to connect: about 4.4 minutes, enough for the slowest first boot
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorAccessArgs:
+    """`bastion`, `subnet` and `group` come together, or not at all."""
+
+    stack: str
+    access: AccessPlan
+    private_key: pulumi.Input[str]
+    image: Image
+    bastion: HostPlan | None
+    subnet: Subnet | None
+    group: Group | None
+    tags: Mapping[str, str]
+
+
+class OperatorAccess(pulumi.ComponentResource):
+    """Who may log in to hosts, and by which way."""
+
+    key: LoginKey
+    public: bool
+    bastion: Host | None
+
+    def __init__(
+        self, name: str, args: OperatorAccessArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("causeway:access:OperatorAccess", name, None, opts)
+        self.user = args.access.user
+        self.public = args.access.mode is AccessMode.PUBLIC
+        self._private_key = pulumi.Output.secret(args.private_key)
+        self.key = self._make_key(name, args)
+        self.bastion = self._make_bastion(args)
+        self.register_outputs({"bastionHost": self.bastion.ssh_host if self.bastion else None})
+
+    def connection(self, host: Host) -> remote.ConnectionArgs:
+        """How a Command reaches a host. Secret as a whole, because it holds the key.
+
+        A changed key or address runs every Command again. That is wanted (the new way in is proven on each
+        host) and harmless: a host that is as it should be says `unchanged`.
+        """
+        return remote.ConnectionArgs(
+            host=host.ssh_host,
+            user=self.user,
+            private_key=self._private_key,
+            dial_error_limit=DIAL_ERROR_LIMIT,
+            proxy=self._proxy(),
+        )
+
+    def reachable(self, host: Host) -> list[pulumi.Resource]:
+        """What must exist before `connection` can succeed."""
+        return [*host.reachable, *(self.bastion.reachable if self.bastion else ())]
+
+    def _proxy(self) -> remote.ProxyConnectionArgs | None:
+        if self.bastion is None:
+            return None
+        return remote.ProxyConnectionArgs(
+            host=self.bastion.ssh_host,
+            user=self.user,
+            private_key=self._private_key,
+            dial_error_limit=DIAL_ERROR_LIMIT,
+        )
+
+    def _make_key(self, name: str, args: OperatorAccessArgs) -> LoginKey:
+        key_name = f"causeway-{args.stack}"
+        pair = aws.ec2.KeyPair(
+            f"{name}-key",
+            key_name=key_name,
+            public_key=args.access.public_key,
+            tags=tagged(args.tags, key_name),
+            # The name is the same before and after; two of one name cannot exist.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        return LoginKey(name=key_name, pair=pair)
+
+    def _make_bastion(self, args: OperatorAccessArgs) -> Host | None:
+        if args.bastion is None or args.subnet is None or args.group is None:
+            return None
+        return Host(
+            args.bastion.name,
+            HostArgs(
+                host=args.bastion,
+                image=args.image,
+                key=self.key,
+                subnet=args.subnet,
+                group=args.group,
+                public=True,
+                tags=args.tags,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )

@@ -1,0 +1,111 @@
+"""The stack's outputs: all that ops and the lab know of a stack. No secrets.
+
+- schema_version: goes up when an output changes its meaning
+- hosts, by name: role, instance id, image, private address, and `ssh` (null where there is no way in)
+- tenants, by name: addresses and devices of the path, user ENIs by proxy, the user instance
+- plan: what holds for the whole stack: region, zone, MTUs, the tunnels' remote, the image
+- access: how the operator gets in
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+
+from components.access import OperatorAccess
+from components.host import Host, Image
+from components.plan import CreatedNetwork, Plan, Role, TenantPlan
+from components.user_eni import UserEni
+
+SCHEMA_VERSION = 1
+SSH_PORT = 22
+
+
+def export_stack(
+    *,
+    plan: Plan,
+    image: Image,
+    access: OperatorAccess,
+    hosts: Sequence[Host],
+    user_enis: Mapping[str, Mapping[str, UserEni]],
+) -> None:
+    """Export everything. `user_enis`: by proxy, then by tenant."""
+    pulumi.export("schema_version", SCHEMA_VERSION)
+    everyone = [*hosts, *([access.bastion] if access.bastion else ())]
+    pulumi.export("hosts", {host.plan.name: _host(host, access) for host in everyone})
+    pulumi.export("tenants", {tenant.name: _tenant(plan, tenant, user_enis) for tenant in plan.tenants})
+    pulumi.export("plan", _plan(plan, image))
+    pulumi.export("access", _access(plan, access))
+
+
+def _host(host: Host, access: OperatorAccess) -> dict[str, object]:
+    return {
+        "role": host.plan.role.value,
+        "instance_id": host.instance_id,
+        "instance_type": host.plan.instance_type,
+        "image": host.ami,
+        "private_address": str(host.plan.address),
+        "ssh": _ssh(host, access),
+    }
+
+
+def _ssh(host: Host, access: OperatorAccess) -> dict[str, object] | None:
+    via = access.bastion.ssh_host if access.bastion and host is not access.bastion else None
+    if via is not None and host.plan.role is Role.USER:
+        return None  # in a VPC of its own, without a public address
+    return {"host": host.ssh_host, "port": SSH_PORT, "user": access.user, "via": via}
+
+
+def _tenant(
+    plan: Plan, tenant: TenantPlan, user_enis: Mapping[str, Mapping[str, UserEni]]
+) -> dict[str, object]:
+    return {
+        "index": tenant.index,
+        "gre_key": tenant.gre_key,
+        "namespace": tenant.namespace,
+        "tunnel_device": tenant.tunnel_device,
+        "user_device": tenant.user_device,
+        "cidrs": [str(cidr) for cidr in tenant.cidrs],
+        "overlay": str(tenant.overlay),
+        "proxy_overlay_address": str(tenant.proxy_overlay_address),
+        "func_overlay_addresses": {
+            host.name: str(tenant.func_overlay_addresses[host.index]) for host in plan.func_hosts
+        },
+        "user_enis": {proxy: _user_eni(enis[tenant.name]) for proxy, enis in user_enis.items()},
+        "user_instance": _user_instance(tenant),
+    }
+
+
+def _user_eni(eni: UserEni) -> dict[str, object]:
+    return {"id": eni.eni_id, "mac": eni.mac_address, "private_address": eni.private_ip}
+
+
+def _user_instance(tenant: TenantPlan) -> dict[str, str] | None:
+    if not isinstance(tenant.network, CreatedNetwork):
+        return None
+    return {"name": tenant.user_instance_name, "address": str(tenant.network.instance_address)}
+
+
+def _plan(plan: Plan, image: Image) -> dict[str, object]:
+    return {
+        "stack": plan.stack,
+        "region": plan.region,
+        "availability_zone": plan.availability_zone,
+        "redundancy": plan.redundancy.value,
+        "platform_cidr": str(plan.platform.vpc_cidr),
+        "tunnel_remote": str(plan.tunnel_remote),
+        "underlay_mtu": plan.underlay_mtu,
+        "tunnel_mtu": plan.tunnel_mtu,
+        # What a new host gets. A newer one than a host's own shows as this output's change in a preview.
+        "image": {"ami": image.ami, "pinned": image.pinned},
+    }
+
+
+def _access(plan: Plan, access: OperatorAccess) -> dict[str, object]:
+    return {
+        "mode": plan.access.mode.value,
+        "user": access.user,
+        "operator_cidrs": [str(cidr) for cidr in plan.access.operator_cidrs],
+        "bastion": access.bastion.ssh_host if access.bastion else None,
+    }

@@ -1,0 +1,75 @@
+"""Configuration of a host over SSH: a Command per concern, so that a preview names what changes where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+from pulumi_command import remote
+
+from components.access import OperatorAccess
+from components.host import Host
+from components.host_scripts import Concern, configuration_script
+
+State = Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostConfigArgs:
+    """`states`: by concern, in the order of applying. `after`: what else a concern has to wait for."""
+
+    host: Host
+    access: OperatorAccess
+    states: Mapping[Concern, State | pulumi.Output[State]]
+    after: Mapping[Concern, Sequence[pulumi.Resource]] = field(default_factory=dict)
+
+
+class HostConfig(pulumi.ComponentResource):
+    """What a host is told, concern after concern. A replaced host is told everything again.
+
+    Nothing in it is secret but the connection, so that changes can be read in a preview.
+    """
+
+    def __init__(self, name: str, args: HostConfigArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("causeway:host:HostConfig", name, None, opts)
+        connection = args.access.connection(args.host)
+        before = args.access.reachable(args.host)
+        for concern, state in args.states.items():
+            before = [*before, *args.after.get(concern, ())]
+            before = [self._configure(name, args.host, concern, state, connection, before)]
+        self.register_outputs({})
+
+    def _configure(
+        self,
+        name: str,
+        host: Host,
+        concern: Concern,
+        state: State | pulumi.Output[State],
+        connection: remote.ConnectionArgs,
+        before: list[pulumi.Resource],
+    ) -> pulumi.Resource:
+        command: pulumi.Resource = remote.Command(
+            f"{name}-{concern.replace('_', '-')}",
+            connection=connection,
+            create="sudo bash -s",  # also runs as the update: the script makes the host equal to its state
+            stdin=_script(concern, state),
+            add_previous_output_in_env=False,  # a stock sshd refuses such variables
+            logging=remote.Logging.STDOUT,  # a line per change; what goes wrong is part of the error anyway
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=before,
+                # Not replace_with: the engine then deletes the Command ahead of the instance, with a provider
+                # that it may not have loaded yet. This one also holds after an interrupted run.
+                replacement_trigger=host.instance_id,
+                deleted_with=host.instance,
+            ),
+        )
+        return command
+
+
+def _script(concern: Concern, state: State | pulumi.Output[State]) -> pulumi.Input[str]:
+    """Plain where the state is, so that it is known in every preview."""
+    if isinstance(state, pulumi.Output):
+        return state.apply(lambda known: configuration_script(concern, known))
+    return configuration_script(concern, state)

@@ -1,0 +1,84 @@
+"""One concern of one host as one script: files of `hostscripts/` and the desired state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+DIRECTORY = Path(__file__).resolve().parent.parent / "hostscripts"
+RECEIVER = "receive.sh"
+SCRIPTS_ON_HOST = "/opt/causeway"
+STATE_ON_HOST = "/etc/causeway"
+END_OF_FILE = "CAUSEWAY_END_OF_FILE"
+
+
+class Concern(StrEnum):
+    """One thing to configure; its script and state bear this name. Applied in this order."""
+
+    PACKAGES = "packages"
+    USER_ENI = "user_eni"
+    TUNNEL = "tunnel"
+    FORWARD = "forward"
+    NAT = "nat"
+    ROUTES = "routes"
+    ECHO = "echo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFile:
+    """A file for a host; its bytes never depend on the stack."""
+
+    source: str  # in `hostscripts/`
+    target: str
+    mode: str
+
+
+def _script(name: str, mode: str = "0755") -> HostFile:
+    return HostFile(source=name, target=f"{SCRIPTS_ON_HOST}/{name}", mode=mode)
+
+
+# Every concern brings these: whichever runs first, the host can apply itself at the next boot.
+COMMON = (
+    _script("lib.sh", "0644"),
+    _script("apply"),
+    HostFile(source="causeway.service", target="/etc/systemd/system/causeway.service", mode="0644"),
+)
+EXTRA: Mapping[Concern, Sequence[HostFile]] = {Concern.ECHO: (_script("echo_service.py"),)}
+
+
+def files_of(concern: Concern) -> tuple[HostFile, ...]:
+    """What a host keeps to apply this concern, at boot too."""
+    return (*COMMON, _script(f"{concern}.sh"), *EXTRA.get(concern, ()))
+
+
+def configuration_script(concern: Concern, state: Mapping[str, object], directory: Path | None = None) -> str:
+    """A bash script for `sudo bash -s` that installs the concern's files and state and applies them.
+
+    A transfer that is cut short does nothing: everything stands in one function, called by the last line. The
+    state is printed one value a line, so that a preview shows a changed value as a changed line.
+    """
+    directory = directory or DIRECTORY
+    state_text = json.dumps(state, indent=2, ensure_ascii=False) + "\n"
+    parts = [
+        _text(directory / RECEIVER),
+        "main() {\n",
+        *(_receive(file.target, file.mode, _text(directory / file.source)) for file in files_of(concern)),
+        _receive(f"{STATE_ON_HOST}/{concern}.json", "0600", state_text),
+        f"apply_concern {concern}\n",
+        "}\n",
+        "main </dev/null\n",
+    ]
+    return "".join(parts)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _receive(target: str, mode: str, text: str) -> str:
+    if not text.endswith("\n") or END_OF_FILE in text.splitlines():
+        raise ValueError(f"{target}: must end with a newline and hold no line {END_OF_FILE}")
+    return f"receive_file {target} {mode} <<'{END_OF_FILE}'\n{text}{END_OF_FILE}\n"

@@ -1,0 +1,108 @@
+"""What the program asks AWS before it makes anything: which image, and whether tenants' networks will do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+import pulumi
+import pulumi_aws as aws
+
+from components.host import Image
+from components.plan import ExistingNetwork, Plan, TenantPlan
+from components.settings import ConfigurationError, Problem
+
+DEBIAN_PARAMETER = "/aws/service/debian/release/13/latest/{architecture}"  # published by Debian's AWS account
+
+ONE_ACCOUNT = "AWS attaches an ENI across VPCs only within one account, unless it authorised the pair"
+OTHER_WAYS = (
+    "run the stack with credentials of the tenant's account, peer the VPCs, or have the tenant offer an "
+    "endpoint service (PrivateLink)"
+)
+
+
+def find_image(plan: Plan) -> Image:
+    """The plan's AMI, else the Debian 13 image of the day."""
+    if plan.ami is not None:
+        return Image(ami=plan.ami, pinned=True)
+    parameter = aws.ssm.get_parameter(name=DEBIAN_PARAMETER.format(architecture=plan.architecture))
+    return Image(ami=parameter.insecure_value, pinned=False)  # the same as `value`, which is marked secret
+
+
+def check_existing_networks(plan: Plan) -> None:
+    """End the program, before any resource, unless each existing user subnet can hold this stack's ENIs."""
+    existing = [
+        (f"tenants[{position}]", tenant, tenant.network)
+        for position, tenant in enumerate(plan.tenants)
+        if isinstance(tenant.network, ExistingNetwork)
+    ]
+    if not existing:
+        return
+    account = aws.get_caller_identity().account_id
+    problems = [
+        problem
+        for key, tenant, network in existing
+        for problem in _problems(plan, key, tenant, network, account)
+    ]
+    if problems:
+        raise pulumi.RunError(str(ConfigurationError(problems)))
+
+
+def _problems(
+    plan: Plan, key: str, tenant: TenantPlan, network: ExistingNetwork, account: str
+) -> Iterator[Problem]:
+    if network.account_id not in (None, account):
+        yield Problem(
+            key=f"{key}.account_id",
+            value=str(network.account_id),
+            rule=f"is not this stack's account, {account}: {ONE_ACCOUNT}",
+            way_out=OTHER_WAYS,
+        )
+        return
+    try:
+        subnet = aws.ec2.get_subnet(id=network.subnet_id)
+    except Exception as error:  # the SDK has no narrower one
+        yield Problem(
+            key=f"{key}.subnet_id",
+            value=network.subnet_id,
+            rule=f"account {account} finds no such subnet in {plan.region}: {error}",
+            way_out=f"correct the id or the region; if it is in another account: {OTHER_WAYS}",
+        )
+        return
+    yield from _subnet_problems(plan, key, network, subnet, account)
+    address, cidr = tenant.user_eni_address, IPv4Network(subnet.cidr_block)
+    if address is not None and address not in cidr:
+        yield Problem(
+            key=f"{key}.user_eni_address",
+            value=str(address),
+            rule=f"is not in {network.subnet_id}, which is {cidr}",
+            way_out="choose one of its addresses, or leave it out and AWS chooses",
+        )
+
+
+def _subnet_problems(
+    plan: Plan, key: str, network: ExistingNetwork, subnet: aws.ec2.GetSubnetResult, account: str
+) -> Iterator[Problem]:
+    if subnet.owner_id != account:
+        yield Problem(
+            key=f"{key}.subnet_id",
+            value=network.subnet_id,
+            rule=f"belongs to account {subnet.owner_id}, the stack to {account}: {ONE_ACCOUNT}",
+            way_out=OTHER_WAYS,
+        )
+    if subnet.availability_zone != plan.availability_zone:
+        yield Problem(
+            key=f"{key}.subnet_id",
+            value=network.subnet_id,
+            rule=f"is in {subnet.availability_zone}, the proxies are in {plan.availability_zone}: an ENI "
+            "cannot leave its availability zone",
+            way_out=f"choose a subnet of the tenant in {plan.availability_zone}, or run another stack in "
+            f"{subnet.availability_zone}",
+        )
+    if subnet.vpc_id != network.vpc_id:
+        yield Problem(
+            key=f"{key}.vpc_id",
+            value=network.vpc_id,
+            rule=f"{network.subnet_id} is in {subnet.vpc_id}",
+            way_out="correct vpc_id or subnet_id",
+        )

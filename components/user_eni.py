@@ -1,0 +1,73 @@
+"""A proxy's second leg."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components.plan import TenantPlan
+from components.tags import tagged
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserEniArgs:
+    """Which tenant's, in which of its subnets, on which proxy."""
+
+    tenant: TenantPlan
+    subnet_id: pulumi.Input[str]
+    group_id: pulumi.Input[str]
+    proxy_name: str
+    instance_id: pulumi.Input[str]
+    tags: Mapping[str, str]
+
+
+class UserEni(pulumi.ComponentResource):
+    """A network interface inside the tenant's subnet, owned by the platform and attached to a proxy.
+
+    It outlives the proxy: a replaced instance gets the same interface, with the same MAC and addresses.
+    Addresses that come and go by API calls are left alone.
+    """
+
+    eni_id: pulumi.Output[str]
+    mac_address: pulumi.Output[str]
+    private_ip: pulumi.Output[str]
+    attachment: pulumi.Resource
+
+    def __init__(self, name: str, args: UserEniArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("causeway:proxy:UserEni", name, None, opts)
+        eni = self._make_eni(name, args)
+        self.attachment = self._attach(name, args, eni)
+        self.eni_id, self.mac_address, self.private_ip = eni.id, eni.mac_address, eni.private_ip
+        self.register_outputs({"macAddress": self.mac_address})
+
+    def _make_eni(self, name: str, args: UserEniArgs) -> aws.ec2.NetworkInterface:
+        address = args.tenant.user_eni_address
+        return aws.ec2.NetworkInterface(
+            f"{name}-eni",
+            subnet_id=args.subnet_id,
+            private_ips=[str(address)] if address else None,
+            security_groups=[args.group_id],
+            description=f"Causeway: tenant {args.tenant.name} on {args.proxy_name}",
+            tags=tagged(args.tags, name, role="user-eni", proxy=args.proxy_name),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # The provider would unassign every address that the program does not name.
+                ignore_changes=["private_ips", "private_ips_count", "private_ip_lists"],
+                # So another primary address, which needs another interface, has to be noticed here.
+                replacement_trigger=str(address) if address else "chosen by AWS",
+            ),
+        )
+
+    def _attach(self, name: str, args: UserEniArgs, eni: aws.ec2.NetworkInterface) -> pulumi.Resource:
+        attachment: pulumi.Resource = aws.ec2.NetworkInterfaceAttachment(
+            f"{name}-attachment",
+            instance_id=args.instance_id,
+            network_interface_id=eni.id,
+            device_index=args.tenant.index,
+            # An interface is on one instance at a time, a device index holds one interface.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        return attachment

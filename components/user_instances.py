@@ -1,0 +1,82 @@
+"""Stand-ins for a customer's database: where the path ends, in networks that the stack makes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from components.access import OperatorAccess
+from components.firewall import Group
+from components.host import Host, HostArgs, Image
+from components.host_config import HostConfig, HostConfigArgs
+from components.host_scripts import Concern
+from components.host_state import echo_state, packages_state
+from components.plan import CreatedNetwork, HostPlan, Plan, Role, TenantPlan
+from components.user_network import UserNetwork
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserInstancesArgs:
+    """The tenants' networks by name, and how hosts in them are reached."""
+
+    plan: Plan
+    image: Image
+    access: OperatorAccess
+    user_networks: Mapping[str, UserNetwork]
+
+
+class UserInstances(pulumi.ComponentResource):
+    """One instance per network of the stack's own: HTTP says who the client is, TCP echoes.
+
+    The bastion has no way into a tenant's VPC, so with `bastion` access the instances stand unconfigured.
+    """
+
+    hosts: dict[str, Host]
+
+    def __init__(
+        self, name: str, args: UserInstancesArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("causeway:user:UserInstances", name, None, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        self.hosts = {}
+        for tenant in args.plan.tenants:
+            network = args.user_networks[tenant.name]
+            if isinstance(tenant.network, CreatedNetwork) and network.instance_group is not None:
+                host = self._make_host(tenant, tenant.network, network, network.instance_group, args)
+                self.hosts[tenant.name] = host
+        if args.access.public:
+            for host in self.hosts.values():
+                self._configure(host, args)
+        self.register_outputs({})
+
+    def _make_host(
+        self,
+        tenant: TenantPlan,
+        created: CreatedNetwork,
+        network: UserNetwork,
+        group: Group,
+        args: UserInstancesArgs,
+    ) -> Host:
+        host = HostPlan(
+            name=tenant.user_instance_name,
+            role=Role.USER,
+            index=tenant.index,
+            address=created.instance_address,
+            instance_type=created.instance_type,
+        )
+        host_args = HostArgs(
+            host=host,
+            image=args.image,
+            key=args.access.key,
+            subnet=network.subnet,
+            group=group,
+            public=args.access.public,
+            tags=network.tags,
+        )
+        return Host(host.name, host_args, self._child)
+
+    def _configure(self, host: Host, args: UserInstancesArgs) -> None:
+        states = {Concern.PACKAGES: packages_state(args.plan), Concern.ECHO: echo_state()}
+        HostConfig(host.plan.name, HostConfigArgs(host=host, access=args.access, states=states), self._child)

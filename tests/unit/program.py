@@ -1,0 +1,158 @@
+"""The program under mocks, for one of the stacks in `stacks/`, and its graph as people want to read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from tests.unit.pulumi_mocks import SECRET, CallFailedError, Graph, Json, run_program
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+STACKS = PROJECT / "stacks"
+ALL_STACKS = sorted(path.stem.removeprefix("Pulumi.") for path in STACKS.glob("Pulumi.*.yaml"))
+ACCOUNT = "123456789012"
+NEWEST_IMAGE = "ami-0debian13newest00"
+COMMAND = "command:remote:Command"
+
+_PAIR = Ed25519PrivateKey.generate()
+PUBLIC_KEY = _PAIR.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+PRIVATE_KEY = _PAIR.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+
+Configuration = dict[str, Any]
+Change = Callable[[Configuration], None]
+
+
+def run_stack(
+    stack: str,
+    *,
+    change: Change = lambda _: None,
+    preview: bool = False,
+    subnets: Mapping[str, Mapping[str, str]] | None = None,
+) -> Graph:
+    """The whole program with the stack's file, changed by `change`, and the operator's key pair.
+
+    `subnets` are what AWS answers about existing ones, by id; without it, what the stack expects.
+    """
+    configuration = stack_configuration(stack)
+    change(configuration)
+    known = expected_subnets(configuration) if subnets is None else subnets
+    return run_program(
+        PROJECT / "__main__.py",
+        stack=stack,
+        project="causeway",
+        configuration={key: _as_pulumi_keeps_it(value) for key, value in configuration.items()},
+        secrets=frozenset({"causeway:private_key"}),
+        computed=computed_by_aws,
+        invoke=lambda token, arguments: _answer(known, token, arguments),
+        preview=preview,
+    )
+
+
+def stack_configuration(stack: str) -> Configuration:
+    """The stack's file with the key pair that the operator adds."""
+    configuration: Configuration = yaml.safe_load((STACKS / f"Pulumi.{stack}.yaml").read_text())["config"]
+    configuration["causeway:access"]["public_key"] = PUBLIC_KEY
+    configuration.pop("causeway:private_key_file", None)
+    configuration["causeway:private_key"] = PRIVATE_KEY
+    return configuration
+
+
+def expected_subnets(configuration: Configuration) -> dict[str, dict[str, str]]:
+    """Existing user subnets as they should be: this account's, in the right zone and VPC."""
+    return {
+        tenant["subnet_id"]: {
+            "id": tenant["subnet_id"],
+            "vpcId": tenant["vpc_id"],
+            "ownerId": ACCOUNT,
+            "availabilityZone": configuration["causeway:availability_zone"],
+            "cidrBlock": tenant["cidrs"][0],
+        }
+        for tenant in configuration["causeway:tenants"]
+        if "subnet_id" in tenant
+    }
+
+
+def computed_by_aws(kind: str, name: str, inputs: Mapping[str, Json]) -> dict[str, Json]:
+    """Outputs that the program uses and that only AWS knows. The same for the same name."""
+    seed = sum(name.encode()) % 200 + 10
+    match kind:
+        case "aws:ec2/instance:Instance":
+            return {"primaryNetworkInterfaceId": f"{name}-primary"}
+        case "aws:ec2/eip:Eip":
+            return {"publicIp": f"198.19.{seed}.{len(name)}"}
+        case "aws:ec2/networkInterface:NetworkInterface":
+            addresses = inputs.get("privateIps") or [f"172.31.{seed}.{len(name)}"]
+            return {"macAddress": f"02:00:00:00:{len(name):02x}:{seed:02x}", "privateIp": addresses[0]}
+        case _:
+            return {}
+
+
+def _answer(
+    subnets: Mapping[str, Mapping[str, str]], token: str, arguments: Mapping[str, Json]
+) -> Mapping[str, Json]:
+    match token:
+        case "aws:index/getCallerIdentity:getCallerIdentity":
+            return {"accountId": ACCOUNT, "arn": "arn", "id": ACCOUNT, "userId": "user"}
+        case "aws:ssm/getParameter:getParameter":
+            return {"name": arguments["name"], "insecureValue": NEWEST_IMAGE, "value": NEWEST_IMAGE}
+        case "aws:ec2/getSubnet:getSubnet" if arguments["id"] in subnets:
+            return subnets[arguments["id"]]
+        case "aws:ec2/getSubnet:getSubnet":
+            raise CallFailedError(
+                f"InvalidSubnetID.NotFound: the subnet ID '{arguments['id']}' does not exist"
+            )
+        case _:
+            raise NotImplementedError(token)
+
+
+def _as_pulumi_keeps_it(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def readable(graph: Graph) -> Json:
+    """The graph without what changes for reasons of its own: scripts appear by name, keys not at all."""
+    return {
+        "outputs": _masked(graph.outputs),
+        "resources": {key: _readable_entry(key, entry) for key, entry in sorted(graph.resources.items())},
+    }
+
+
+def _readable_entry(key: str, entry: dict[str, Json]) -> Json:
+    entry = _masked(entry)
+    if key.startswith(COMMAND) and "receive_file" in entry["inputs"]["stdin"]:
+        entry["inputs"]["stdin"] = {
+            path: json.loads(text) if path.endswith(".json") else "…"
+            for path, text in received_files(entry["inputs"]["stdin"]).items()
+        }
+    return entry
+
+
+def received_files(stdin: str) -> dict[str, str]:
+    """What a Command installs, by path. Reads the text the way the shell does."""
+    files: dict[str, str] = {}
+    lines = iter(stdin.split("main() {\n", 1)[1].splitlines(keepends=True))
+    for line in lines:
+        if line.startswith("receive_file "):
+            _, path, _, here = line.split()
+            end = here.removeprefix("<<").strip("'") + "\n"
+            files[path] = "".join(iter(lambda: next(lines), end))
+    return files
+
+
+def _masked(value: Json) -> Json:
+    """Secrets stay marked; of what is secret only the key itself is hidden. The keys are new in every run."""
+    if isinstance(value, dict):
+        return {name: _masked(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    return (
+        {PRIVATE_KEY: SECRET, PUBLIC_KEY: "<public key>"}.get(value, value)
+        if isinstance(value, str)
+        else value
+    )

@@ -1,0 +1,167 @@
+"""What a change of a stack's file or of a host script changes in the graph: what it must, and no more."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from components import host_scripts
+from tests.unit.program import COMMAND, Configuration, received_files, run_stack
+from tests.unit.program_rules import ENI, INSTANCE
+from tests.unit.pulumi_mocks import DuplicateResourceError, Graph, run_program
+
+
+def func_hosts(count: int) -> Graph:
+    def change(configuration: Configuration) -> None:
+        configuration["causeway:func_hosts"]["count"] = count
+
+    return run_stack("lab", change=change)
+
+
+def changed(before: Graph, after: Graph) -> set[str]:
+    """Names of resources that are in both graphs and not the same."""
+    both = before.resources.keys() & after.resources.keys()
+    return {key for key in both if before.resources[key] != after.resources[key]}
+
+
+def test_one_more_func_host_touches_itself_and_the_proxys_tunnels() -> None:
+    one, two = func_hosts(1), func_hosts(2)
+    assert changed(one, two) == {f"{COMMAND}::proxy-0-tunnel"}
+    assert one.resources.keys() - two.resources.keys() == set()
+    assert {key.split("::")[1] for key in two.resources.keys() - one.resources.keys()} == {
+        "func-1",
+        "func-1-instance",
+        "func-1-address",
+        "func-1-address-association",
+        "func-1-packages",
+        "func-1-tunnel",
+        "func-1-routes",
+    }
+
+
+def test_one_func_host_less_leaves_the_others_alone() -> None:
+    assert changed(func_hosts(3), func_hosts(2)) == {f"{COMMAND}::proxy-0-tunnel"}
+
+
+@pytest.mark.parametrize("count", [10, 100])
+def test_resources_grow_with_hosts_and_nothing_else_does(count: int) -> None:
+    one, many = func_hosts(1), func_hosts(count)
+    per_host = 8  # host, config, instance, address and its association, three concerns
+    assert len(many.resources) == len(one.resources) + (count - 1) * per_host
+    func = f"{COMMAND}::func-0-packages"
+    assert many.resources[func] == one.resources[func]
+
+
+def test_a_second_tenant_leaves_the_first_ones_resources_alone() -> None:
+    def add_tenant(configuration: Configuration) -> None:
+        (alpha,) = configuration["causeway:tenants"]
+        beta = {
+            "name": "beta",
+            "index": 2,
+            "create": {
+                "vpc_cidr": "172.18.0.0/16",
+                "subnet_cidr": "172.18.101.0/24",
+                "instance_address": "172.18.101.4",
+                "instance_type": alpha["create"]["instance_type"],
+            },
+            "cidrs": ["172.18.101.0/24"],
+            "user_eni_address": "172.18.101.10",
+            "overlay": {"cidr": "10.0.1.0/24", "proxy": "10.0.1.4", "first_func": "10.0.1.3"},
+        }
+        configuration["causeway:tenants"] = [beta, alpha]  # order means nothing
+
+    names = {"func-0-tunnel", "func-0-routes"}
+    names |= {f"proxy-0-{concern}" for concern in ("user-eni", "tunnel", "forward", "nat")}
+    assert changed(run_stack("lab"), run_stack("lab", change=add_tenant)) == {
+        f"{COMMAND}::{name}" for name in names
+    }
+
+
+def scripts_with(edited: str, directory: Path) -> Path:
+    shutil.copytree(host_scripts.DIRECTORY, directory, dirs_exist_ok=True)
+    with (directory / edited).open("a") as script:
+        script.write("# edited\n")
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("script", "commands"),
+    [
+        ("nat.sh", {"proxy-0-nat"}),
+        ("routes.sh", {"func-0-routes"}),
+        ("tunnel.sh", {"func-0-tunnel", "proxy-0-tunnel"}),
+        ("echo_service.py", {"user-alpha-echo"}),
+    ],
+)
+def test_an_edited_script_changes_the_commands_that_carry_it(
+    script: str, commands: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run_stack("lab")
+    monkeypatch.setattr(host_scripts, "DIRECTORY", scripts_with(script, tmp_path))
+    assert changed(before, run_stack("lab")) == {f"{COMMAND}::{name}" for name in commands}
+
+
+@pytest.mark.parametrize("script", ["lib.sh", "receive.sh", "apply", "causeway.service"])
+def test_an_edited_common_file_changes_every_command(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run_stack("lab")
+    monkeypatch.setattr(host_scripts, "DIRECTORY", scripts_with(script, tmp_path))
+    assert changed(before, run_stack("lab")) == before.of_type(COMMAND).keys()
+
+
+def test_another_user_eni_address_replaces_the_user_eni() -> None:
+    """Its addresses are ignored, so this would go unnoticed but for the trigger."""
+
+    def change(configuration: Configuration) -> None:
+        configuration["causeway:tenants"][0]["user_eni_address"] = "172.16.101.11"
+
+    key = f"{ENI}::proxy-0-alpha-eni"
+    before, after = (graph.resources[key] for graph in (run_stack("lab"), run_stack("lab", change=change)))
+    assert before["replacementTrigger"] != after["replacementTrigger"]
+
+
+def test_a_newer_image_replaces_nothing_and_a_pinned_one_is_followed() -> None:
+    def pin(configuration: Configuration) -> None:
+        configuration["causeway:ami"] = "ami-0123456789abcdef0"
+
+    key = f"{INSTANCE}::proxy-0-instance"
+    newest, pinned = run_stack("lab"), run_stack("lab", change=pin)
+    assert newest.resources[key]["ignoreChanges"] == ["ami"]
+    assert "ignoreChanges" not in pinned.resources[key]
+    assert pinned.resources[key]["inputs"]["ami"] == "ami-0123456789abcdef0"
+    assert newest.outputs["plan"]["image"] != pinned.outputs["plan"]["image"]
+
+
+def test_another_operator_key_replaces_no_host() -> None:
+    instance = run_stack("lab").resources[f"{INSTANCE}::func-0-instance"]
+    assert instance["inputs"]["keyName"] == "causeway-lab"
+    assert "aws:ec2/keyPair:KeyPair::operator-key" in instance["dependsOn"]
+
+
+def test_what_a_host_is_told_arrives_whole() -> None:
+    stdin = run_stack("lab").resources[f"{COMMAND}::proxy-0-nat"]["inputs"]["stdin"]
+    files = received_files(stdin)
+    assert files["/opt/causeway/nat.sh"] == (host_scripts.DIRECTORY / "nat.sh").read_text()
+    assert list(files)[-1] == "/etc/causeway/nat.json"
+    assert stdin.endswith("\napply_concern nat\n}\nmain </dev/null\n")
+
+
+def test_a_script_that_would_end_its_own_transfer_is_refused(tmp_path: Path) -> None:
+    directory = scripts_with("nat.sh", tmp_path)
+    (directory / "nat.sh").write_text(f"true\n{host_scripts.END_OF_FILE}\nfalse\n")
+    with pytest.raises(ValueError, match=r"/opt/causeway/nat\.sh"):
+        host_scripts.configuration_script(host_scripts.Concern.NAT, {}, directory)
+
+
+def test_two_resources_of_one_name_are_noticed() -> None:
+    def program() -> None:
+        import pulumi_aws as aws
+
+        aws.ec2.Eip("twice")
+        aws.ec2.Eip("twice")
+
+    with pytest.raises(DuplicateResourceError, match="Eip::twice"):
+        run_program(program, stack="any", project="any", configuration={})

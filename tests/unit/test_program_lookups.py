@@ -1,0 +1,106 @@
+"""A tenant's network that AWS would not let a user ENI into ends the program before any resource."""
+
+from __future__ import annotations
+
+import pulumi
+import pytest
+
+from tests.unit.program import ACCOUNT, Configuration, run_stack
+from tests.unit.program_rules import VPC
+from tests.unit.pulumi_mocks import Graph
+
+SUBNET = "subnet-0123456789abcdef0"
+USER_VPC = "vpc-0123456789abcdef0"
+
+
+def use_existing_network(configuration: Configuration) -> None:
+    (tenant,) = configuration["causeway:tenants"]
+    del tenant["create"]
+    tenant.update(vpc_id=USER_VPC, subnet_id=SUBNET)
+
+
+def run_with_subnet(**answer: str) -> Graph:
+    found = {
+        "id": SUBNET,
+        "vpcId": USER_VPC,
+        "ownerId": ACCOUNT,
+        "availabilityZone": "us-east-1a",
+        "cidrBlock": "172.16.101.0/24",
+    }
+    return run_stack("lab", change=use_existing_network, subnets={SUBNET: {**found, **answer}})
+
+
+def test_an_existing_network_is_used_and_not_made() -> None:
+    graph = run_with_subnet()
+    eni = graph.resources["aws:ec2/networkInterface:NetworkInterface::proxy-0-alpha-eni"]
+    assert eni["inputs"]["subnetId"] == SUBNET
+    assert set(graph.of_type(VPC)) == {f"{VPC}::platform-vpc"}
+    assert graph.outputs["tenants"]["alpha"]["user_instance"] is None
+    assert "user-alpha" not in graph.outputs["hosts"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "key", "said"),
+    [
+        (
+            {"ownerId": "210987654321"},
+            "subnet_id",
+            "belongs to account 210987654321, the stack to 123456789012",
+        ),
+        ({"availabilityZone": "us-east-1b"}, "subnet_id", "an ENI cannot leave its availability zone"),
+        ({"vpcId": "vpc-0fedcba9876543210"}, "vpc_id", f"{SUBNET} is in vpc-0fedcba9876543210"),
+        (
+            {"cidrBlock": "172.16.102.0/24"},
+            "user_eni_address",
+            f"is not in {SUBNET}, which is 172.16.102.0/24",
+        ),
+    ],
+)
+def test_an_unusable_network_is_refused(answer: dict[str, str], key: str, said: str) -> None:
+    with pytest.raises(pulumi.RunError) as refusal:
+        run_with_subnet(**answer)
+    assert f"tenants[0].{key}: " in str(refusal.value)
+    assert said in str(refusal.value)
+    assert "→" in str(refusal.value)
+
+
+def test_another_account_is_told_what_aws_allows() -> None:
+    with pytest.raises(pulumi.RunError, match="only within one account") as refusal:
+        run_with_subnet(ownerId="210987654321")
+    assert "PrivateLink" in str(refusal.value)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(pulumi.RunError, match="2 problems"):
+        run_with_subnet(ownerId="210987654321", availabilityZone="us-east-1b")
+
+
+def test_a_subnet_that_is_not_there_is_refused() -> None:
+    with pytest.raises(
+        pulumi.RunError, match=r"finds no such subnet in us-east-1: .*InvalidSubnetID\.NotFound"
+    ):
+        run_stack("lab", change=use_existing_network, subnets={})
+
+
+def test_everything_is_asked_before_anything_is_made() -> None:
+    graph = run_with_subnet()
+    assert {call.token.rsplit(":", 1)[1] for call in graph.invocations} == {
+        "getCallerIdentity",
+        "getSubnet",
+        "getParameter",
+    }
+    assert {call.resources_before for call in graph.invocations} == {0}
+
+
+def test_a_refused_network_leaves_nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    init = pulumi.Resource.__init__
+
+    def note(self: pulumi.Resource, *args: object, **kwargs: object) -> None:
+        made.append(type(self).__name__)
+        init(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pulumi.Resource, "__init__", note)
+    with pytest.raises(pulumi.RunError):
+        run_with_subnet(ownerId="210987654321")
+    assert made == ["Stack"]
