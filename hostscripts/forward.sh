@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# A tenant's namespace forwards from the tunnel to the user ENI, and nothing else.
+#
+#   mgre1 ── new: from the overlay to the destinations ──▶ user1
+#         ◀── only what belongs to a connection, or is an ICMP error about one ──
+#
+# state: {"tenants": [{"tenant", "namespace", "tunnel": "mgre1", "user": "user1", "overlay", "destinations": […]}]}
+# Everything else is counted in `dropped`. MSS is clamped to the smaller MTU of both sides, in both directions. The
+# namespace itself answers to ICMP only. The root namespace never forwards.
+
+# shellcheck source=hostscripts/lib.sh
+source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
+
+main() {
+  local row namespace
+  sysctls_are net/ipv4/ip_forward=0
+  state '.tenants[] | "\(.namespace | namespace) \(.tunnel | tunnel_device) \(.user | user_device) \(.overlay | network) "
+    + ([.destinations[] | network] | join(","))'
+  for row in "${ROWS[@]}"; do
+    # shellcheck disable=SC2086 # checked words
+    inside ${row%% *} forwards ${row#* }
+  done
+  tenant_namespaces
+  for namespace in "${TENANT_NAMESPACES[@]}"; do
+    [[ " ${ROWS[*]/% */} " == *" $namespace "* ]] || inside "$namespace" does_not_forward
+  done
+}
+
+forwards() {
+  local tunnel=$1 user=$2 overlay=$3 destinations=$4
+  # The filter first: not a packet is forwarded without it.
+  table_is inet causeway_forward "
+  counter dropped { }
+  chain clamp {
+    type filter hook forward priority mangle; policy accept;
+    tcp flags syn tcp option maxseg size set rt mtu
+  }
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname \"$tunnel\" oifname \"$user\" ip saddr $overlay ip daddr { $destinations } ct state new accept
+    counter name dropped
+  }
+  chain input {
+    type filter hook input priority filter; policy drop;
+    iifname \"lo\" accept
+    icmp type { echo-request, echo-reply, destination-unreachable, time-exceeded, parameter-problem } accept
+    counter name dropped
+  }"
+  router_settings_are "$tunnel" "$user"
+}
+
+# ip_forward comes first, because setting it resets others. The filter knows better than rp_filter, which would drop
+# ICMP errors from routers that the namespace has no route to. Nobody on the user side learns an overlay address by
+# ARP. Be liberal: after a failover the standby has not seen every segment of a connection.
+router_settings_are() {
+  local device settings=(net/ipv4/ip_forward=1)
+  # `default` is for a device that is made anew, or comes later.
+  for device in all default "$@"; do
+    [[ ! -d $ROOT/proc/sys/net/ipv4/conf/$device ]] ||
+      settings+=(net/ipv4/conf/"$device"/{rp_filter,accept_redirects,send_redirects}"=0")
+  done
+  sysctls_are "${settings[@]}" net/ipv4/conf/all/arp_ignore=1 net/ipv4/conf/all/arp_announce=2 \
+    net/netfilter/nf_conntrack_tcp_be_liberal=1
+}
+
+does_not_forward() {
+  sysctls_are net/ipv4/ip_forward=0
+  table_is_gone inet causeway_forward
+}
+
+start "$@"

@@ -1,0 +1,292 @@
+# shellcheck shell=bash disable=SC2034 # what seems unused, the scripts use
+# What every concern shares. Sourced, never run.
+#
+#   /opt/causeway     scripts             /run/causeway/lock       one apply at a time
+#   /etc/causeway     desired state       /run/causeway/applied    what this boot has applied, per concern
+#
+# Causeway's own in a host's kernel, and so reconciled: namespaces tenant-*, devices mgre*, the NICs that the state
+# names, nft tables causeway_*, routes with protocol 201, addresses labelled :cw. Nothing else is touched.
+
+set -eEuo pipefail
+umask 077
+
+# The two overrides exist for the tests: sudo and systemd pass neither on.
+export PATH=${CAUSEWAY_PATH:-/usr/sbin:/usr/bin:/sbin:/bin} LC_ALL=C
+readonly ROOT=${CAUSEWAY_ROOT:-}
+
+readonly HERE=$ROOT/opt/causeway ETC=$ROOT/etc/causeway RUN=$ROOT/run/causeway
+CONCERN=${0##*/}
+readonly CONCERN=${CONCERN%.sh}
+readonly STATE=$ETC/$CONCERN.json
+readonly PROTOCOL=201 # marks our routes; nobody's in iproute2's rt_protos
+NAMESPACE=${NAMESPACE:-}
+
+# ── saying and failing ────────────────────────────────────────────────────────────────────────────────────────────
+
+say() { printf 'causeway: %s: %s\n' "$CONCERN" "$*"; }
+
+die() {
+  trap - ERR
+  printf 'causeway: %s: error: %s\n' "$CONCERN" "$*" >&2
+  exit 1
+}
+trap 'die "${BASH_SOURCE[0]##*/}:$LINENO: failed: $BASH_COMMAND"' ERR
+
+# A change was made, or is about to be. The mark is a file because it must survive subshells and namespaces.
+changed() {
+  say "$*"
+  : >"$RUN/changed"
+}
+
+# A device or namespace was made anew, so what later concerns put on it is gone: they are applied again.
+later_concerns_follow() { : >"$RUN/follow"; }
+
+run() {
+  changed "$*"
+  "$@"
+}
+
+# wait_for SECONDS WHAT PREDICATE…: false, and said, once the deadline has passed.
+wait_for() {
+  local deadline=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@"; do
+    if ((SECONDS >= deadline)); then
+      say "waited in vain for $what" >&2
+      return 1
+    fi
+    sleep 0.2
+  done
+}
+
+# ── state ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# jq definitions that every program starts with. What leaves a state file for a command line passes one of the checks.
+# shellcheck disable=SC2016 # $ is jq's
+readonly CHECKS='
+  def checked($pattern; $what):
+    if type == "string" and test("\\A" + $pattern + "\\z") then .
+    else error("\($what) \(tojson): not valid") end;
+  def byte: "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+  def quad: "\(byte)\\.\(byte)\\.\(byte)\\.\(byte)";
+  def namespace: checked("tenant-[a-z0-9][a-z0-9-]{0,47}"; "namespace");
+  def tunnel_device: checked("mgre[0-9]{1,9}"; "tunnel device");
+  def user_device: checked("user[0-9]{1,9}"; "user device");
+  def mac: checked("[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}"; "MAC") | ascii_downcase;
+  def address: checked(quad; "address");
+  # thousands at once: one regular expression for all, and one each only to name the wrong one
+  def addresses: if tojson | test("\\A\\[((?>\"\(quad)\",?))*+\\]\\z") then . else map(address) end;
+  def network: checked(quad + "/(3[0-2]|[12]?[0-9])"; "network");
+  def whole($low; $high):
+    if type == "number" and . == floor and . >= $low and . <= $high then .
+    else error("\(tojson): not a whole number from \($low) to \($high)") end;
+
+  def to_int: split(".") | ((.[0] | tonumber) * 256 + (.[1] | tonumber)) * 65536
+    + (.[2] | tonumber) * 256 + (.[3] | tonumber);
+  def from_int: . as $n | [16777216, 65536, 256, 1] | map(. as $unit | $n / $unit | floor % 256 | tostring) | join(".");
+  def prefix_length: split("/")[1] | tonumber;
+  def first_host: (split("/")[0] | to_int) + 1 | from_int;
+  def block($length): (to_int / pow(2; 32 - $length)) | floor;
+  def contains_network($inner): prefix_length as $length | (split("/")[0] | block($length)) as $block
+    | ($inner | prefix_length) >= $length and ($inner | split("/")[0] | block($length)) == $block;
+  # as `ip route` prints a destination
+  def as_route: if . == "0.0.0.0/0" then "default" else rtrimstr("/32") end;
+  # the strings of the input that are not among $others; for thousands of them
+  def without($others): (reduce $others[] as $other ({}; .[$other] = true)) as $is | map(select($is[.] | not));
+
+  # What kernel_facts printed, by namespace ("" is the root one): {addr, route, neigh}.
+  def kernel_facts:
+    reduce inputs as $fact ({};
+      if $fact | type == "object" then .current = $fact.namespace | .of[.current] = []
+      else .of[.current] += [$fact] end)
+    | .of // {} | map_values({addr: .[0], route: .[1], neigh: .[2]});
+  # One batch of ip commands in one namespace, as run_batches reads it. Not joined: jq takes quadratic time for that.
+  def batch($namespace; $lines):
+    if $lines == [] then empty else "\($namespace)\n", ($lines[] | . + "\n"), "\u001e" end;
+'
+
+# state FILTER: the filter over this concern's state file, one line per result, as the array ROWS.
+state() {
+  local text
+  text=$(jq -r "$CHECKS $1" "$STATE") || die "$STATE: see above"
+  ROWS=()
+  [[ -z $text ]] || mapfile -t ROWS <<<"$text"
+}
+
+# What a concern is applied from: its state, its script and this file, as one text.
+source_of() {
+  printf '%s\n' "$(<"$ETC/$1.json")" "$(<"$HERE/$1.sh")" "$(<"$HERE/lib.sh")"
+}
+
+# ── the kernel, as it is and as it should be ──────────────────────────────────────────────────────────────────────
+
+# One process per namespace, whatever is asked: a fork and exec costs 30 ms on a slow machine.
+kernel_facts() {
+  local namespace
+  for namespace in "$@"; do
+    printf '{"namespace": "%s"}\n' "$namespace"
+    printf '%s\n' 'addr show' 'route show' 'neigh show nud permanent' |
+      ip ${namespace:+-n "$namespace"} -j -d -batch -
+  done
+}
+
+# Namespaces of tenants that exist, wanted or not, as the array TENANT_NAMESPACES.
+tenant_namespaces() {
+  local path
+  TENANT_NAMESPACES=()
+  for path in "$ROOT"/run/netns/tenant-*; do
+    [[ ! -e $path ]] || TENANT_NAMESPACES+=("${path##*/}")
+  done
+}
+
+namespace_exists() {
+  [[ -e $ROOT/run/netns/$1 ]] && return
+  later_concerns_follow
+  run ip netns add "$1"
+  ip -n "$1" link set dev lo up
+}
+
+# plan PROGRAM ARGUMENT…: the jq program sees the state as $state and the kernel by kernel_facts, from the file
+# that kernel_facts wrote, and says in batches what is still to be done.
+plan() {
+  jq -j -n "$CHECKS $1" --slurpfile states "$STATE" "${@:2}" "$RUN/facts" >"$RUN/plan" ||
+    die "$STATE: cannot be applied, see above"
+}
+
+# Does what stdin, the planned batches, says. From a file, because bash reads pipes byte by byte.
+run_batches() {
+  local record namespace lines
+  while IFS= read -r -d $'\x1e' record; do
+    namespace=${record%%$'\n'*}
+    lines=${record#*$'\n'}
+    lines=${lines%$'\n'}
+    batch_is_said "$namespace" "$lines"
+    ip ${namespace:+-n "$namespace"} -batch - <<<"$lines"
+  done
+}
+
+batch_is_said() {
+  local lines line
+  mapfile -t lines <<<"$2"
+  for line in "${lines[@]:0:20}"; do
+    changed "${1:+$1: }ip $line"
+  done
+  ((${#lines[@]} <= 20)) || changed "${1:+$1: }ip … and $((${#lines[@]} - 20)) more"
+}
+
+# inside NAMESPACE FUNCTION ARGUMENT…: this script's function, run in the namespace.
+inside() {
+  [[ -e $ROOT/run/netns/$1 ]] || die "no namespace $1: user_eni, which makes it, was not applied"
+  NAMESPACE=$1 nsenter --net="$ROOT/run/netns/$1" -- "$BASH" "$0" --inside "${@:2}"
+}
+
+# start "$@" ends every concern's script: `main` runs, or the function that inside() named.
+start() {
+  if [[ ${1:-} == --inside ]]; then
+    "${@:2}"
+  else
+    main
+  fi
+}
+
+# sysctls_are PATH=VALUE…, in the namespace this process is in.
+sysctls_are() {
+  local setting file value
+  for setting in "$@"; do
+    file=$ROOT/proc/sys/${setting%%=*}
+    read -r value <"$file"
+    if [[ $value != "${setting#*=}" ]]; then
+      changed "${NAMESPACE:+$NAMESPACE: }sysctl $setting (was $value)"
+      echo "${setting#*=}" >"$file"
+    fi
+  done
+}
+
+# ── nft tables ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# table_is FAMILY NAME BODY: our table has this body. One that is as it was left is not touched: its counters go on.
+table_is() {
+  table_is_as_left "$@" || table_is_replaced "$@"
+}
+
+# The table in the kernel came from this body, and nobody has changed it since. Contents of sets don't count.
+table_is_as_left() {
+  local record=$RUN/tables/${NAMESPACE:-root}.$2 was='' now
+  [[ -f $record ]] || return 1
+  IFS= read -r -d '' was <"$record" || true
+  now=$(nft -s -t list table "$1" "$2" 2>&1) || return 1
+  [[ $was == "$3"$'\x1e'"$now" ]]
+}
+
+# table_is_replaced FAMILY NAME BODY [COMMANDS]: one transaction, together with the commands that fill its sets, so
+# that no packet meets a half-made table.
+table_is_replaced() {
+  local table="$1 $2" record=$RUN/tables/${NAMESPACE:-root}.$2 now
+  changed "${NAMESPACE:+$NAMESPACE: }nft table $2 replaced"
+  printf '%s\n' "table $table" "delete table $table" "table $table {" "$3" "}" "${4:-}" | nft -f -
+  now=$(nft -s -t list table "$1" "$2")
+  [[ -d $RUN/tables ]] || mkdir -p "$RUN/tables"
+  printf '%s\x1e%s' "$3" "$now" >"$record"
+}
+
+table_is_gone() {
+  nft list table "$1" "$2" >/dev/null 2>&1 || return 0
+  changed "${NAMESPACE:+$NAMESPACE: }nft table $2 deleted"
+  nft delete table "$1" "$2"
+}
+
+# ── instance metadata ─────────────────────────────────────────────────────────────────────────────────────────────
+
+readonly IMDS_URL=http://169.254.169.254/latest
+declare -A IMDS=()
+
+# imds PATH…: IMDS[PATH] is what the instance metadata says, unset where there is no such path. One process for all.
+imds() {
+  local token line body='' path
+  token=$(imds_token) || return 1
+  IMDS=()
+  while IFS= read -r line; do
+    if [[ $line =~ ^=([0-9]{3})\ "$IMDS_URL"/meta-data/(.*)$ ]]; then
+      path=${BASH_REMATCH[2]}
+      [[ ${BASH_REMATCH[1]} != 200 ]] || IMDS[$path]=${body%"${body##*[![:space:]]}"}
+      body=''
+    else
+      body+=$line$'\n'
+    fi
+  done < <(
+    printf '%s\n' "${@/#/url = $IMDS_URL/meta-data/}" |
+      curl -s --noproxy '*' --connect-timeout 1 --max-time 5 -H "X-aws-ec2-metadata-token: $token" \
+        -w '\n=%{http_code} %{url_effective}\n' -K -
+  )
+}
+
+imds_token() {
+  curl -sf --noproxy '*' --connect-timeout 1 --max-time 5 -X PUT \
+    -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "$IMDS_URL/api/token"
+}
+
+imds_answers() { imds_token >/dev/null; }
+
+# ── others on this host ───────────────────────────────────────────────────────────────────────────────────────────
+
+# networkd_ignores NAME MATCH: systemd-networkd, where it runs, configures no device that MATCH describes. Without a
+# MATCH there is no file: one with an empty section would match every device.
+networkd_ignores() {
+  local file=$ROOT/etc/systemd/network/05-causeway-$1.network present=''
+  local wanted="[Match]
+$2
+
+[Link]
+Unmanaged=yes
+"
+  [[ -n $2 ]] || wanted=
+  [[ ! -f $file ]] || IFS= read -r -d '' present <"$file" || true
+  [[ $wanted != "$present" ]] || return 0
+  if [[ -z $wanted ]]; then
+    run rm "$file"
+    return
+  fi
+  changed "systemd-networkd ignores $2"
+  (umask 022 && mkdir -p "${file%/*}" && printf '%s' "$wanted" >"$file")
+  if systemctl is-active --quiet systemd-networkd; then networkctl reload; fi
+}

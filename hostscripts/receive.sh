@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# First part of every configuration command: how files get onto a host and one concern is applied.
+#
+# The command's whole text goes to `sudo bash -s` by stdin and has this form:
+#
+#   main() {
+#   <the bytes of this file>
+#   receive_file /opt/causeway/tunnel.sh 0755 <<'CAUSEWAY-END-OF-FILE'
+#   <the bytes of the file; its last one is a newline, and no line is the delimiter>
+#   CAUSEWAY-END-OF-FILE
+#   …
+#   apply_concern tunnel
+#   }
+#   main </dev/null
+#
+# Nothing happens before the last line has arrived: what precedes it only defines a function. Files become visible
+# together, after the last one was written, so a full disk leaves the old ones in place.
+
+set -euo pipefail
+umask 022
+
+# PATH gets the text on stdin and MODE, once apply_concern is reached.
+receive_file() {
+  local path=$1 mode=$2 target=${CAUSEWAY_ROOT:-}$1 wanted='' present=''
+  [[ $path =~ ^/(opt/causeway|etc/causeway|etc/systemd/system)/[a-z0-9][a-z0-9._@-]*$ && $mode =~ ^0[67][0-5][0-5]$ ]] ||
+    causeway_refuses "$path with mode $mode: not a place for a file of Causeway's"
+  IFS= read -r -d '' wanted || [[ -n $wanted ]] || causeway_refuses "$path: empty"
+  [[ -f $target ]] && { IFS= read -r -d '' present <"$target" || true; }
+  [[ $wanted != "$present" || ($mode == 07* && ! -x $target) ]] || return 0
+  causeway_directory_exists "${target%/*}"
+  causeway_incoming+=("$mode $target")
+  (umask 077 && printf '%s' "$wanted" >"$target.incoming.$$") ||
+    causeway_refuses "cannot write $path"
+}
+
+# The files are in place and the host is what the state of CONCERN says.
+apply_concern() {
+  local received=${#causeway_incoming[@]}
+  causeway_files_are_installed
+  CAUSEWAY_RECEIVED=$received timeout --kill-after=10 570 "${CAUSEWAY_ROOT:-}/opt/causeway/apply" "$1"
+}
+
+causeway_incoming=()
+
+causeway_files_are_installed() {
+  local entry target
+  for entry in "${causeway_incoming[@]}"; do
+    chmod "${entry%% *}" "${entry#* }.incoming.$$"
+  done
+  for entry in "${causeway_incoming[@]}"; do
+    target=${entry#* }
+    mv -f "$target.incoming.$$" "$target"
+    echo "causeway: received ${target#"${CAUSEWAY_ROOT:-}"}"
+  done
+  causeway_incoming=()
+}
+
+causeway_directory_exists() {
+  [[ -d $1 ]] && return
+  mkdir -p "$1"
+  [[ $1 != */etc/causeway ]] || chmod 0700 "$1"
+}
+
+causeway_refuses() {
+  echo "causeway: error: $*" >&2
+  exit 1
+}
+
+# However this ends: what was not installed is not left lying about, and said.
+causeway_incoming_is_gone() {
+  local entry
+  ((${#causeway_incoming[@]})) || return 0
+  for entry in "${causeway_incoming[@]}"; do
+    rm -f "${entry#* }.incoming.$$"
+  done
+  echo "causeway: error: no file was installed. If the disk is full, see: df -h / /tmp" >&2
+}
+trap causeway_incoming_is_gone EXIT

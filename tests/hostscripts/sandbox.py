@@ -1,0 +1,125 @@
+"""A host without a host: kernel namespaces of one's own, in which the scripts run for real.
+
+Needs neither root nor a virtual machine, only unprivileged user namespaces. All of it goes with one process.
+
+    root namespace of the sandbox: lo (and 169.254.169.254, where metadata.py answers) and what a test adds
+    /run/root: the scripts' CAUSEWAY_ROOT, with the sandbox's own /proc, /sys and /run/netns
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.hostscripts.waiting import wait_until
+
+Json = Any
+HOSTSCRIPTS = Path(__file__).resolve().parents[2] / "hostscripts"
+UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "--net", "--pid", "--fork", "--kill-child")
+PREPARE = """
+set -euo pipefail
+mount -t tmpfs run /run
+mount -t sysfs sys /sys
+mkdir -p /run/netns /run/root/opt/causeway /run/root/etc/causeway /run/root/run
+ln -s /proc /run/root/proc
+ln -s /sys /run/root/sys
+ln -s /run/netns /run/root/run/netns
+ip link set dev lo up
+ip addr add 169.254.169.254/32 dev lo
+echo ready
+exec cat
+"""
+
+
+def is_possible() -> bool:
+    """Whether this kernel lets us."""
+    probe = subprocess.run(
+        [*UNSHARE, "--mount-proc", "mount", "-t", "sysfs", "sys", "/sys"], capture_output=True
+    )
+    return probe.returncode == 0
+
+
+class Sandbox:
+    """A context manager; `run` and the rest work inside."""
+
+    def __init__(self, directory: Path) -> None:
+        self._metadata_file = directory / "metadata.json"
+        self._metadata_file.write_text("{}")
+
+    def __enter__(self) -> Sandbox:
+        self._holder = subprocess.Popen(
+            [*UNSHARE, "--mount-proc", "bash", "-c", PREPARE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._holder.stdout is not None
+        assert self._holder.stdout.readline() == "ready\n"
+        children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children")
+        self._pid = children.read_text().split()[0]
+        script = Path(__file__).with_name("metadata.py")
+        self._metadata = self.start([sys.executable, str(script), str(self._metadata_file)])
+        for source in (*HOSTSCRIPTS.glob("*.sh"), HOSTSCRIPTS / "apply", HOSTSCRIPTS / "status"):
+            self.run(["install", "-m", "0755", str(source), "/run/root/opt/causeway"])
+        wait_until("metadata is served", lambda: self.run("exec 3<>/dev/tcp/169.254.169.254/80", ok=None))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._holder.kill()  # and with it, as it holds the process namespace, everything inside
+        self._holder.wait()
+        self._metadata.wait()
+
+    def _enter(self, command: str | Sequence[str], namespace: str) -> list[str]:
+        argv = ["bash", "-c", command] if isinstance(command, str) else list(command)
+        inside = ["nsenter", f"--net=/run/netns/{namespace}", "--"] if namespace else []
+        target = ["nsenter", "-t", self._pid, "-U", "-m", "-n", "-p", "--preserve-credentials", "--"]
+        return [*target, *inside, *argv]
+
+    def start(self, command: str | Sequence[str], namespace: str = "") -> subprocess.Popen[str]:
+        """A process that goes on inside."""
+        return subprocess.Popen(
+            self._enter(command, namespace), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(
+        self, command: str | Sequence[str], namespace: str = "", *, ok: bool | None = True, stdin: str = ""
+    ) -> str:
+        """What a command prints, errors included. `ok`: whether it must succeed; None: "" is a failure."""
+        environment = {
+            "CAUSEWAY_ROOT": "/run/root",
+            "CAUSEWAY_NIC_DEADLINE_S": "2",
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        }
+        done = subprocess.run(
+            self._enter(command, namespace),
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+        )
+        if ok is None:
+            return (done.stdout or "ok") if done.returncode == 0 else ""
+        assert (done.returncode == 0) == ok, f"{command}: exit status {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+    def json(self, command: str, namespace: str = "") -> Json:
+        """What a command that prints JSON says."""
+        return json.loads(self.run(command, namespace))
+
+    def metadata(self, answers: dict[str, str]) -> None:
+        """From now on, the instance metadata: path below meta-data/ → text."""
+        self._metadata_file.write_text(json.dumps(answers))
+
+    def apply(self, concern: str, state: Json, *, ok: bool | None = True) -> list[str]:
+        """Give the host a desired state, and apply it; the lines that said what changed."""
+        self.run(["tee", f"/run/root/etc/causeway/{concern}.json"], stdin=json.dumps(state))
+        lines = self.run(["/run/root/opt/causeway/apply", concern], ok=ok).splitlines()
+        return [line.removeprefix(f"causeway: {concern}: ") for line in lines]

@@ -1,0 +1,121 @@
+"""A tenant's path on the sandbox's kernel. Where a proxy has a tunnel there is a veth; the rest is real.
+
+namespace func ── mgre1 ── namespace tenant-alpha ── user1 ── namespace user
+10.0.0.3          10.0.0.4                172.16.101.10       172.16.101.4, a server on port 8080
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Any
+
+from tests.hostscripts.sandbox import Sandbox
+from tests.hostscripts.waiting import wait_until
+
+MAC = "02:00:00:00:01:01"
+USER_ENI = {
+    "name": "alpha",
+    "namespace": "tenant-alpha",
+    "device": "user1",
+    "mac": MAC,
+    "address": "172.16.101.10",
+    "destinations": ["172.16.101.0/24", "172.16.102.0/24"],
+}
+FORWARD = {
+    "tenant": "alpha",
+    "namespace": "tenant-alpha",
+    "tunnel": "mgre1",
+    "user": "user1",
+    "overlay": "10.0.0.0/24",
+    "destinations": ["172.16.101.4/32"],
+}
+NAT = {
+    "tenant": "alpha",
+    "namespace": "tenant-alpha",
+    "user": "user1",
+    "overlay": "10.0.0.0/24",
+    "snat_to": "172.16.101.10",
+}
+NIC = f"""
+ip netns add user
+ip link add ens6 address {MAC} mtu 1500 type veth peer name wire mtu 9001 netns user
+ip -n user addr add 172.16.101.4/24 dev wire
+ip -n user addr add 172.16.101.5/24 dev wire
+ip -n user link set wire up
+ip -n user link set lo up
+"""
+TUNNEL = """
+ip netns add func
+ip -n tenant-alpha link add mgre1 mtu 8973 type veth peer name mgre1 mtu 8973 netns func
+ip -n tenant-alpha addr add 10.0.0.4/24 dev mgre1
+ip -n tenant-alpha link set mgre1 up
+ip -n func addr add 10.0.0.3/24 dev mgre1
+ip -n func addr add 10.9.9.9/24 dev mgre1
+ip -n func link set mgre1 up
+ip -n func link set lo up
+ip -n func route add 172.16.0.0/16 via 10.0.0.4 src 10.0.0.3
+ip -n user route add 10.0.0.0/8 via 172.16.101.10
+"""
+CLIENT = """
+import socket, sys
+to, source = sys.argv[1:]
+print(socket.create_connection((to, 8080), 1, (source, 0)).makefile().readline())
+"""
+SERVER = """
+import socketserver
+class Who(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(self.client_address[0].encode() + b"\\n")
+        while line := self.rfile.readline():
+            self.wfile.write(line)
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(("", 8080), Who).serve_forever()
+"""
+
+
+def metadata(mac: str = MAC, **changes: str) -> dict[str, str]:
+    """What IMDS says about a user ENI."""
+    about = {
+        "device-number": "1",
+        "subnet-ipv4-cidr-block": "172.16.101.0/24",
+        "local-ipv4s": "172.16.101.10\n172.16.101.11",
+    }
+    about |= {name.replace("_", "-"): text for name, text in changes.items()}
+    return {f"network/interfaces/macs/{mac}/{name}": text for name, text in about.items()}
+
+
+def tenants(*rows: dict[str, Any]) -> dict[str, Any]:
+    """A state of these tenants."""
+    return {"tenants": list(rows)}
+
+
+def nic_is_plugged(sandbox: Sandbox) -> None:
+    """The user ENI is there, by some name, and the metadata knows it."""
+    sandbox.run(NIC)
+    sandbox.metadata(metadata())
+
+
+def path_is_built(sandbox: Sandbox) -> None:
+    """All of it, and a server that tells its client's address and echoes."""
+    nic_is_plugged(sandbox)
+    sandbox.apply("user_eni", tenants(USER_ENI))
+    sandbox.run(TUNNEL)
+    sandbox.apply("forward", tenants(FORWARD))
+    sandbox.apply("nat", tenants(NAT))
+    for namespace in ("user", "func"):
+        sandbox.start([sys.executable, "-c", SERVER], namespace)
+        address = {"user": "172.16.101.4", "func": "10.0.0.3"}[namespace]
+        wait_until(f"{namespace} serves", partial(client_seen, sandbox, namespace, address))
+
+
+def client_seen(sandbox: Sandbox, namespace: str = "func", to: str = "172.16.101.4", source: str = "") -> str:
+    """Connects; the address that the server saw, or "" if there is no way."""
+    return sandbox.run([sys.executable, "-c", CLIENT, to, source], namespace, ok=None).strip()
+
+
+def dropped(sandbox: Sandbox, table: str = "causeway_forward", namespace: str = "tenant-alpha") -> int:
+    """Packets in a table's counter."""
+    found = sandbox.json(f"nft -j list counter inet {table} dropped", namespace)
+    packets: int = found["nftables"][1]["counter"]["packets"]
+    return packets

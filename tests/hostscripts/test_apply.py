@@ -1,0 +1,125 @@
+"""The dispatcher: order, failures, records, one at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import re
+import subprocess
+
+import pytest
+
+from tests.hostscripts.stub_host import StubHost
+
+
+def concern_does(host: StubHost, concern: str, script: str) -> None:
+    """A concern with this script and some state."""
+    path = host.root / f"opt/causeway/{concern}.sh"
+    path.write_text(f'#!/usr/bin/env bash\nsource "$CAUSEWAY_ROOT/opt/causeway/lib.sh"\n{script}\n')
+    path.chmod(0o755)
+    host.state(concern, {})
+
+
+def test_all_concerns_with_state_in_order_whatever_fails(stub_host: StubHost) -> None:
+    concern_does(stub_host, "routes", "say here; true")
+    concern_does(stub_host, "tunnel", "run false")
+    concern_does(stub_host, "packages", "run true")
+    said = re.sub(r"lib.sh:\d+", "lib.sh:N", stub_host.apply(ok=False))
+    assert said.splitlines() == [
+        "causeway: packages: true",
+        "causeway: packages: changed",
+        "causeway: tunnel: false",
+        'causeway: tunnel: error: lib.sh:N: failed: "$@"',
+        "causeway: tunnel: failed",
+        "causeway: routes: here",
+        "causeway: routes: unchanged",
+        "causeway: apply: error: not applied: tunnel",
+    ]
+
+
+def test_a_concern_is_applied_alone(stub_host: StubHost) -> None:
+    concern_does(stub_host, "packages", "say here")
+    concern_does(stub_host, "tunnel", "say here")
+    assert stub_host.apply("tunnel") == "causeway: tunnel: here\ncauseway: tunnel: unchanged\n"
+
+
+def test_a_device_made_anew_takes_the_later_concerns_along(stub_host: StubHost) -> None:
+    concern_does(stub_host, "packages", "say here")
+    concern_does(stub_host, "tunnel", "later_concerns_follow; say here")
+    concern_does(stub_host, "routes", "say here")
+    said = stub_host.apply("tunnel")
+    assert [line for line in said.splitlines() if "here" in line] == [
+        "causeway: tunnel: here",
+        "causeway: routes: here",
+    ]
+    concern_does(stub_host, "tunnel", "say here")
+    assert "routes" not in stub_host.apply("tunnel")
+
+
+@pytest.mark.parametrize(("name", "says"), [("tunel", "unknown concern tunel"), ("nat", "no state for nat")])
+def test_what_cannot_be_applied_is_said(stub_host: StubHost, name: str, says: str) -> None:
+    assert says in stub_host.apply(name, ok=False)
+
+
+def test_the_boot_unit_is_enabled_once(stub_host: StubHost) -> None:
+    unit = stub_host.root / "etc/systemd/system/causeway.service"
+    unit.write_text("[Unit]\n")
+    concern_does(stub_host, "packages", "true")
+    assert "ln -sf ../causeway.service" in stub_host.apply()
+    link = unit.parent / "multi-user.target.wants/causeway.service"
+    assert link.resolve() == unit
+    assert stub_host.apply() == "causeway: packages: unchanged\n"
+
+
+def test_two_applies_take_turns(stub_host: StubHost) -> None:
+    concern_does(stub_host, "packages", "say applied")
+    stub_host.apply()
+    with (stub_host.root / "run/causeway/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        second = subprocess.Popen(
+            [stub_host.root / "opt/causeway/apply"],
+            env=stub_host.environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(timeout=0.5)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+    assert "applied" in second.communicate()[0]
+
+
+def status(host: StubHost, concern: str) -> dict[str, object]:
+    """What status says about a concern."""
+    told: dict[str, object] = json.loads(host.run([str(host.root / "opt/causeway/status")]))["concerns"][
+        concern
+    ]
+    return told
+
+
+def test_status_tells_whether_what_is_there_was_applied(stub_host: StubHost) -> None:
+    concern_does(stub_host, "packages", "true")
+    assert status(stub_host, "packages") | {"state_sha256": ""} == {
+        "result": None,
+        "applied_at": None,
+        "state_sha256": "",
+        "in_sync": False,
+    }
+    stub_host.apply()
+    assert status(stub_host, "packages")["in_sync"] is True
+    stub_host.state("packages", {"other": True})
+    assert status(stub_host, "packages")["in_sync"] is False
+    stub_host.apply()
+    concern_does(stub_host, "packages", "false")
+    stub_host.apply(ok=False)
+    assert status(stub_host, "packages")["result"] == "failed"
+    assert status(stub_host, "packages")["in_sync"] is False
+
+
+def test_packages_are_installed_only_if_missing(stub_host: StubHost) -> None:
+    stub_host.state("packages", {"install": True, "packages": ["jq", "nftables"]})
+    assert stub_host.apply() == "causeway: packages: unchanged\n"
+    stub_host.state("packages", {"install": True, "packages": ["jq", "curl", "tcpdump"]})
+    assert stub_host.apply().endswith("causeway: packages: changed\n")
+    update, install = stub_host.done()
+    assert update.endswith(" update")
+    assert install.endswith(" install --yes --no-install-recommends curl tcpdump")

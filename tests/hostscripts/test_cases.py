@@ -1,0 +1,114 @@
+"""What the scripts ask of a kernel that the test wrote down: cases/*.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.hostscripts.stub_host import StubHost
+
+Case = dict[str, Any]
+NIC_MTU = 9001
+
+
+def cases(name: str) -> list[Any]:
+    """One test per case, named by what it is about."""
+    text = (Path(__file__).parent / "cases" / f"{name}.yaml").read_text()
+    return [pytest.param(case, id=case.get("about") or case["says"]) for case in yaml.safe_load(text)]
+
+
+def gre_link(device: Case) -> Case:
+    """As `ip -j -d addr show` prints a GRE device."""
+    address, _, prefix_length = device.get("address", "").partition("/")
+    inet = [{"family": "inet", "local": address, "prefixlen": int(prefix_length or 0), "scope": "global"}]
+    return {
+        "ifname": device["device"],
+        "link_type": "gre",
+        "flags": ["NOARP"] + (["UP", "LOWER_UP"] if device.get("up", True) else []),
+        "mtu": device["mtu"],
+        "linkinfo": {
+            "info_kind": "gre",
+            "info_data": {
+                "remote": device["remote"],
+                "local": device["local"],
+                "ttl": 64,
+                "ikey": device["key"],
+                "okey": device["key"],
+            },
+        },
+        "addr_info": inet if address else [],
+    }
+
+
+def kernel_is(host: StubHost, state: Case, has: dict[str, list[Case]]) -> None:
+    """The NIC with the local address, and these GRE devices."""
+    nic = {
+        "ifname": "ens5",
+        "link_type": "ether",
+        "flags": ["UP"],
+        "mtu": NIC_MTU,
+        "addr_info": [{"family": "inet", "local": state["local"], "prefixlen": 24}],
+    }
+    for namespace, devices in {"": [], **has}.items():
+        neighbours = [
+            {"dst": overlay, "dev": device["device"], "lladdr": underlay, "state": ["PERMANENT"]}
+            for device in devices
+            for overlay, underlay in device.get("neighbours", {}).items()
+        ]
+        links = [gre_link(device) for device in devices]
+        host.kernel(namespace, links if namespace else [nic, *links], neigh=neighbours)
+
+
+def guard_is_up(host: StubHost, sets: dict[str, list[Any]]) -> None:
+    """The guard stands, as an earlier apply left it, with these elements."""
+    host.apply("tunnel")
+    found = [
+        {"set": {"name": name, "elem": [{"concat": element} for element in elements]}}
+        for name, elements in sets.items()
+    ]
+    host.state("sets", {"nftables": [{"metainfo": {}}, *found]})
+    (host.root / "etc/causeway/sets.json").rename(host.root / "sets")
+    host.done(), host.nft()
+
+
+@pytest.mark.parametrize("case", cases("tunnel"))
+def test_tunnel(stub_host: StubHost, case: Case) -> None:
+    stub_host.state("tunnel", case["state"])
+    kernel_is(stub_host, case["state"], case.get("has", {}))
+    if "sets" in case:
+        guard_is_up(stub_host, case["sets"])
+
+    said = stub_host.apply("tunnel")
+
+    loaded = stub_host.nft()
+    assert stub_host.done() == case["does"]
+    assert [line for line in loaded if " element " in line] == case.get("loads", [])
+    assert ("counter dropped { }" in "\n".join(loaded)) == ("sets" not in case), "guard replaced"
+    nothing = "sets" in case and not case["does"] and "loads" not in case
+    assert said.endswith("tunnel: unchanged\n" if nothing else "tunnel: changed\n")
+
+
+@pytest.mark.parametrize("case", cases("routes"))
+def test_routes(stub_host: StubHost, case: Case) -> None:
+    stub_host.state("routes", case["state"])
+    stub_host.kernel("", [], route=case["has"])
+    said = stub_host.apply("routes")
+    assert stub_host.done() == case["does"]
+    assert said.endswith("routes: changed\n" if case["does"] else "routes: unchanged\n")
+
+
+@pytest.mark.parametrize("case", cases("refused"))
+def test_a_state_that_is_refused_touches_nothing(
+    stub_host: StubHost, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAUSEWAY_LOCAL_DEADLINE_S", "0")
+    stub_host.state(case["concern"], case["state"])
+    kernel_is(stub_host, {"local": "192.168.4.4"}, {})
+    said = stub_host.apply(case["concern"], ok=False)
+    assert case["says"] in said
+    assert said.splitlines()[-2] == f"causeway: {case['concern']}: failed"
+    assert [line for line in stub_host.done() if "netns add" not in line and "lo up" not in line] == []
+    assert stub_host.nft() == []

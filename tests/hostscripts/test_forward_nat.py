@@ -1,0 +1,179 @@
+"""What a tenant's namespace lets through, and with which source: on a real kernel."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.hostscripts.sandbox import Sandbox
+from tests.hostscripts.tenant_network import FORWARD, NAT, client_seen, dropped, path_is_built, tenants
+
+
+@pytest.fixture
+def path(sandbox: Sandbox) -> Sandbox:
+    """The whole path, up."""
+    path_is_built(sandbox)
+    return sandbox
+
+
+def test_a_func_host_reaches_the_tenant_from_the_user_eni(path: Sandbox) -> None:
+    assert client_seen(path) == "172.16.101.10"
+
+
+def test_without_nat_the_source_is_the_overlays(path: Sandbox) -> None:
+    path.apply("nat", tenants())
+    assert client_seen(path) == "10.0.0.3"
+    path.apply("nat", tenants(NAT))
+    assert client_seen(path) == "172.16.101.10"
+
+
+def test_without_forward_there_is_no_way(path: Sandbox) -> None:
+    path.apply("forward", tenants())
+    assert client_seen(path) == ""
+
+
+@pytest.mark.parametrize(
+    ("namespace", "to", "source"),
+    [
+        pytest.param("func", "172.16.101.5", "", id="to another address than the tenant's"),
+        pytest.param("func", "172.16.101.4", "10.9.9.9", id="from outside the overlay"),
+        pytest.param("func", "10.0.0.4", "", id="to the namespace itself"),
+        pytest.param("user", "10.0.0.3", "", id="from the tenant to a func host"),
+        pytest.param("user", "10.0.0.4", "", id="from the tenant to the namespace's overlay address"),
+        pytest.param("user", "172.16.101.10", "", id="from the tenant to the user ENI"),
+    ],
+)
+def test_everything_else_is_dropped_and_counted(path: Sandbox, namespace: str, to: str, source: str) -> None:
+    before = dropped(path)
+    assert client_seen(path, namespace, to, source) == ""
+    assert dropped(path) > before
+
+
+def test_applying_again_changes_nothing_and_keeps_the_counters(path: Sandbox) -> None:
+    client_seen(path, "user", "10.0.0.3")
+    before = dropped(path)
+    assert before > 0
+    assert path.apply("forward", tenants(FORWARD)) == ["unchanged"]
+    assert path.apply("nat", tenants(NAT)) == ["unchanged"]
+    assert dropped(path) == before
+
+
+TALKING = """
+import socket, sys
+talk = socket.create_connection(("172.16.101.4", 8080), 2)
+talk.settimeout(2)
+lines = talk.makefile("rw")
+for word in sys.stdin:
+    if word == "begin\\n":
+        print(lines.readline().strip(), flush=True)
+    lines.write(word); lines.flush()
+    print(lines.readline().strip(), flush=True)
+"""
+
+
+def test_a_connection_outlives_every_kind_of_applying(path: Sandbox) -> None:
+    talk = path.start([sys.executable, "-c", TALKING], "func")
+    assert talk.stdin
+    assert talk.stdout
+
+    def still_talks(word: str) -> None:
+        assert talk.stdin
+        assert talk.stdout
+        print(word, file=talk.stdin, flush=True)
+        assert talk.stdout.readline() == f"{word}\n"
+
+    print("begin", file=talk.stdin, flush=True)
+    assert [talk.stdout.readline(), talk.stdout.readline()] == ["172.16.101.10\n", "begin\n"]
+    path.apply("forward", tenants(FORWARD))
+    still_talks("unchanged")
+    path.apply("forward", tenants(FORWARD | {"destinations": ["172.16.101.0/24"]}))
+    path.apply("nat", tenants(NAT | {"overlay": "10.0.0.0/16"}))
+    still_talks("replaced")
+    path.run("nft flush ruleset", "tenant-alpha")
+    path.apply("forward", tenants(FORWARD))
+    path.apply("nat", tenants(NAT))
+    still_talks("mended")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "nft delete table inet causeway_forward",
+        "nft insert rule inet causeway_forward forward accept",
+        "nft flush chain inet causeway_forward input",
+        "echo 0 >/proc/sys/net/ipv4/ip_forward",
+        "echo 1 >/proc/sys/net/ipv4/conf/user1/rp_filter",
+    ],
+)
+def test_what_is_damaged_by_hand_is_mended(path: Sandbox, damage: str) -> None:
+    path.run(damage, "tenant-alpha")
+    assert path.apply("forward", tenants(FORWARD))[-1] == "changed"
+    assert path.apply("forward", tenants(FORWARD)) == ["unchanged"]
+    assert client_seen(path) == "172.16.101.10"
+    assert client_seen(path, "user", "10.0.0.3") == ""
+
+
+def test_tables_of_others_stay(path: Sandbox) -> None:
+    path.run("nft add table inet theirs; nft add chain inet theirs x", "tenant-alpha")
+    before = path.run("nft list table inet theirs", "tenant-alpha")
+    path.apply("forward", tenants())
+    path.apply("nat", tenants())
+    assert path.run("nft list tables", "tenant-alpha") == "table inet theirs\n"
+    assert path.run("nft list table inet theirs", "tenant-alpha") == before
+
+
+def test_the_root_namespace_does_not_forward(path: Sandbox) -> None:
+    path.run("echo 1 >/proc/sys/net/ipv4/ip_forward")
+    assert path.apply("forward", tenants(FORWARD)) == ["sysctl net/ipv4/ip_forward=0 (was 1)", "changed"]
+    assert path.run("cat /proc/sys/net/ipv4/ip_forward", "tenant-alpha") == "1\n"
+
+
+MSS = """
+import socket
+talk = socket.create_connection(("172.16.101.4", 8080), 2)
+talk.recv(1)
+print(talk.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG))
+"""
+
+
+SPY = """
+nft 'add table ip spy; add counter ip spy wide
+     add chain ip spy in { type filter hook input priority 0; }
+     add rule ip spy in tcp flags syn tcp option maxseg size > 1360 counter name wide'
+"""
+
+
+def test_mss_is_that_of_the_narrower_side_in_both_directions(path: Sandbox) -> None:
+    path.run("ip link set mgre1 mtu 1400", "tenant-alpha")
+    # The func host announces too much; the user's side must not believe it, and the other way round.
+    timestamps = 12
+    for namespace in ("user", "func"):
+        path.run(SPY, namespace)
+    assert int(path.run([sys.executable, "-c", MSS], "func")) == 1400 - 40 - timestamps
+    for namespace in ("user", "func"):
+        found = path.json("nft -j list counter ip spy wide", namespace)
+        assert found["nftables"][1]["counter"]["packets"] == 0
+
+
+TOO_LONG = """
+import errno, socket
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER, always
+sender.connect(("172.16.101.4", 9))
+sender.settimeout(2)
+import time
+deadline = time.monotonic() + 3
+while time.monotonic() < deadline:
+    try:
+        sender.send(bytes(5000))
+    except OSError as error:
+        if error.errno == errno.EMSGSIZE:
+            print(sender.getsockopt(socket.IPPROTO_IP, 14))  # IP_MTU
+            break
+"""
+
+
+def test_path_mtu_discovery_works_through_nat(path: Sandbox) -> None:
+    path.run("ip link set user1 mtu 1300", "tenant-alpha")
+    assert path.run([sys.executable, "-c", TOO_LONG], "func") == "1300\n"

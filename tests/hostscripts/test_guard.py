@@ -1,0 +1,135 @@
+"""Which GRE packets a host believes: made by hand, on a real kernel, which need not know GRE."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from ipaddress import IPv4Address
+from typing import Any
+
+import pytest
+
+from tests.hostscripts.sandbox import Sandbox
+from tests.hostscripts.tenant_network import dropped
+
+KEY, CHECKSUM, SEQUENCE = 0x2000, 0x8000, 0x1000
+UNDERLAY = """
+ip netns add func
+ip link add eth0 type veth peer name eth0 netns func
+ip addr add 192.168.4.4/16 dev eth0; ip link set eth0 up
+ip -n func addr add 192.168.80.8/16 dev eth0; ip -n func addr add 192.168.80.9/16 dev eth0
+ip -n func link set eth0 up; ip -n func link set lo up
+nft 'add table ip spy; add counter ip spy believed
+     add chain ip spy in { type filter hook input priority 10; }
+     add rule ip spy in ip protocol gre counter name believed'
+"""
+SEND = """
+import socket, sys
+source, text = sys.argv[1:]
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_GRE)
+raw.bind((source, 0))
+raw.sendto(bytes.fromhex(text), ("192.168.4.4", 0))
+"""
+PROXY: dict[str, Any] = {
+    "local": "192.168.4.4",
+    "underlay_mtu": 9001,
+    "tunnels": [
+        {
+            "tenant": name,
+            "namespace": f"tenant-{name}",
+            "device": f"mgre{key}",
+            "key": key,
+            "remote": None,
+            "address": f"10.0.{key}.4/24",
+            "peers": [
+                {"overlay": f"10.0.{key}.3", "underlay": "192.168.80.8"},
+                {"overlay": f"10.0.{key}.5", "underlay": "192.168.80.9"},
+            ],
+        }
+        for name, key in (("alpha", 1), ("beta", 2))
+    ],
+}
+
+
+def gre(inner: str, key: int = 1, flags: int = KEY, protocol: int = 0x0800, before: bytes = b"") -> bytes:
+    """GRE with a key around an IPv4 header."""
+    source, destination = IPv4Address(inner).packed, IPv4Address("172.16.101.4").packed
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20, 0, 0, 64, 6, 0, source, destination)
+    return struct.pack("!HH", flags, protocol) + before + struct.pack("!I", key) + header
+
+
+@pytest.fixture
+def proxy(sandbox: Sandbox) -> Sandbox:
+    """A proxy of two tenants and two func hosts. Its guard comes before its devices, with or without GRE."""
+    sandbox.run(UNDERLAY)
+    sandbox.apply("tunnel", PROXY, ok=None)
+    return sandbox
+
+
+def believed(proxy: Sandbox, source: str, packet: bytes) -> bool:
+    """Whether the packet passed; else it was counted."""
+    before = dropped(proxy, "causeway_tunnel", "")
+    passed_before = proxy.json("nft -j list counter ip spy believed")["nftables"][1]["counter"]["packets"]
+    proxy.run([sys.executable, "-c", SEND, source, packet.hex()], "func")
+    passed = (
+        proxy.json("nft -j list counter ip spy believed")["nftables"][1]["counter"]["packets"] - passed_before
+    )
+    assert dropped(proxy, "causeway_tunnel", "") - before == 1 - passed
+    return bool(passed)
+
+
+def test_the_peers_own_packets_pass(proxy: Sandbox) -> None:
+    assert believed(proxy, "192.168.80.8", gre("10.0.1.3"))
+    assert believed(proxy, "192.168.80.9", gre("10.0.1.5"))
+    assert believed(proxy, "192.168.80.8", gre("10.0.2.3", key=2))
+
+
+@pytest.mark.parametrize(
+    ("source", "packet"),
+    [
+        pytest.param("192.168.80.9", gre("10.0.1.3"), id="another host's overlay address"),
+        pytest.param("192.168.80.8", gre("10.0.1.3", key=2), id="another tenant's key"),
+        pytest.param("192.168.80.8", gre("10.0.1.3", key=3), id="nobody's key"),
+        pytest.param("192.168.80.8", gre("172.16.101.9"), id="an inner source outside the overlay"),
+        pytest.param(
+            "192.168.80.8", gre("10.0.1.3")[:2] + b"\x86\xdd" + gre("10.0.1.3")[4:], id="IPv6 inside"
+        ),
+        pytest.param("192.168.80.8", gre("10.0.1.3", flags=0), id="no key"),
+        pytest.param(
+            "192.168.80.8", gre("10.0.1.3", flags=KEY | CHECKSUM, before=bytes(4)), id="with a checksum"
+        ),
+        pytest.param("192.168.80.8", gre("10.0.1.3", flags=KEY | SEQUENCE), id="with a sequence number"),
+        pytest.param("192.168.80.8", gre("10.0.1.3", flags=KEY | 1), id="version 1"),
+        pytest.param("192.168.80.8", gre("10.0.1.3")[:20], id="cut short"),
+    ],
+)
+def test_others_are_dropped_and_counted(proxy: Sandbox, source: str, packet: bytes) -> None:
+    assert not believed(proxy, source, packet)
+
+
+def test_a_peer_that_is_gone_is_believed_no_more(proxy: Sandbox) -> None:
+    alpha, beta = PROXY["tunnels"]
+    fewer = PROXY | {"tunnels": [alpha | {"peers": alpha["peers"][1:]}, beta]}
+    assert not believed(proxy, "192.168.80.9", gre("10.0.1.3"))
+    proxy.apply("tunnel", fewer, ok=None)
+    assert not believed(proxy, "192.168.80.8", gre("10.0.1.3"))
+    assert believed(proxy, "192.168.80.9", gre("10.0.1.5"))
+    assert believed(proxy, "192.168.80.8", gre("10.0.2.3", key=2))
+    assert dropped(proxy, "causeway_tunnel", "") == 2, "counters go on"
+
+
+def test_a_func_host_believes_its_remote_only(sandbox: Sandbox) -> None:
+    sandbox.run(UNDERLAY)
+    tunnel: dict[str, Any] = {
+        "tenant": "alpha",
+        "namespace": None,
+        "device": "mgre1",
+        "key": 1,
+        "remote": "192.168.80.8",
+        "address": "10.0.0.3/24",
+        "peers": [],
+    }
+    sandbox.apply("tunnel", {"local": "192.168.4.4", "underlay_mtu": 9001, "tunnels": [tunnel]}, ok=None)
+    assert believed(sandbox, "192.168.80.8", gre("172.16.101.4"))
+    assert not believed(sandbox, "192.168.80.9", gre("172.16.101.4"))
+    assert not believed(sandbox, "192.168.80.8", gre("172.16.101.4", key=2))

@@ -1,0 +1,133 @@
+"""How files get onto a host: whole or not at all."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.hostscripts.stub_host import HOSTSCRIPTS, StubHost
+
+END = "CAUSEWAY-END-OF-FILE"
+APPLY = '#!/bin/bash\necho "applying $1, $CAUSEWAY_RECEIVED received"\n'
+
+
+def text_of(files: dict[str, tuple[str, str]], concern: str = "routes") -> str:
+    """As receive.sh's head describes it: path → (mode, text)."""
+    received = "".join(
+        f"receive_file {path} {mode} <<'{END}'\n{text}{END}\n" for path, (mode, text) in files.items()
+    )
+    receiver = (HOSTSCRIPTS / "receive.sh").read_text()
+    return f"main() {{\n{receiver}{received}apply_concern {concern}\n}}\nmain </dev/null\n"
+
+
+FILES = {
+    "/opt/causeway/lib.sh": ("0644", (HOSTSCRIPTS / "lib.sh").read_text()),
+    "/opt/causeway/apply": ("0755", APPLY),
+    "/etc/causeway/routes.json": ("0600", '{"routes": ["$(touch /tmp/no) `no` \\\\ \'"]}\n'),
+}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> StubHost:
+    """A host that has nothing of Causeway's yet."""
+    host = StubHost(tmp_path / "host")
+    for name in ("opt", "etc", "run"):
+        subprocess.run(["rm", "-rf", str(host.root / name)], check=True)
+    return host
+
+
+def send(host: StubHost, text: str, *, ok: bool = True) -> str:
+    """What the command's `sudo bash -s` does with it."""
+    return host.run(["bash", "-s"], stdin=text, ok=ok)
+
+
+def files_on(host: StubHost) -> dict[str, tuple[str, str]]:
+    """Path → (mode, text) of everything that is there."""
+    return {
+        f"/{path.relative_to(host.root)}": (f"{path.stat().st_mode & 0o7777:04o}", path.read_text())
+        for name in ("opt", "etc")
+        for path in (host.root / name).rglob("*")
+        if path.is_file()  # leftovers too
+    }
+
+
+def test_files_arrive_as_they_are(host: StubHost) -> None:
+    said = send(host, text_of(FILES))
+    assert files_on(host) == FILES
+    assert said.splitlines() == [
+        "causeway: received /opt/causeway/lib.sh",
+        "causeway: received /opt/causeway/apply",
+        "causeway: received /etc/causeway/routes.json",
+        "applying routes, 3 received",
+    ]
+    assert (host.root / "etc/causeway").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_second_time_nothing_is_received(host: StubHost) -> None:
+    send(host, text_of(FILES))
+    before = (host.root / "opt/causeway/apply").stat()
+    assert send(host, text_of(FILES)) == "applying routes, 0 received\n"
+    assert (host.root / "opt/causeway/apply").stat() == before
+
+
+def test_a_script_that_cannot_run_is_mended(host: StubHost) -> None:
+    send(host, text_of(FILES))
+    (host.root / "opt/causeway/apply").chmod(0o644)
+    send(host, text_of(FILES))
+    assert files_on(host) == FILES
+
+
+def test_a_text_cut_anywhere_does_nothing(host: StubHost) -> None:
+    text = text_of(FILES)
+    last_line = text.rindex("main </dev/null")
+    boundaries = {
+        found.start() for found in re.finditer(rf"{END}|receive_file /|apply_concern|^}}", text, re.M)
+    }
+    cuts = sorted(
+        {
+            *range(0, last_line, 331),
+            *boundaries,
+            *(b + 1 for b in boundaries),
+            *range(last_line - 40, last_line + 4),
+        }
+    )
+    assert len(cuts) > 80
+    for cut in cuts:
+        subprocess.run(
+            ["bash", "-s"],
+            input=text[:cut],
+            text=True,
+            capture_output=True,
+            env={"CAUSEWAY_ROOT": str(host.root), "PATH": "/usr/bin:/bin"},
+        )
+        assert files_on(host) == {}, f"cut at {cut}: …{text[max(0, cut - 40) : cut]!r}"
+
+
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [
+        ("/etc/passwd", "0644"),
+        ("/opt/causeway/../../etc/passwd", "0644"),
+        ("/etc/systemd/system/../x", "0644"),
+        ("/opt/causeway/a.sh", "4755"),
+        ("/opt/causeway/a.sh", "0777"),
+    ],
+)
+def test_other_places_and_modes_are_refused(host: StubHost, path: str, mode: str) -> None:
+    said = send(host, text_of({**FILES, path: (mode, "x\n")}), ok=False)
+    assert f"{path} with mode {mode}: not a place" in said
+    assert files_on(host) == {}
+
+
+def test_a_full_disk_leaves_what_was_there(host: StubHost) -> None:
+    send(host, text_of(FILES))
+    newer = {path: (mode, text + "# newer\n") for path, (mode, text) in FILES.items()}
+    newer["/opt/causeway/big.sh"] = ("0755", "x" * 300_000 + "\n")
+    said = host.run(
+        ["bash", "-c", "ulimit -f 200; trap '' XFSZ; exec bash -s"], stdin=text_of(newer), ok=False
+    )
+    assert said.endswith("causeway: error: no file was installed. If the disk is full, see: df -h / /tmp\n")
+    assert files_on(host) == FILES
