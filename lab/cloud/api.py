@@ -1,0 +1,112 @@
+"""HTTP: a WSGI application around moto's responses, without its web framework."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.core.request import Request
+from moto.core.responses import ActionResult
+from werkzeug.wrappers import Response
+
+from lab.cloud.actions import reads, supported
+from lab.cloud.errors import ec2_error, unsupported
+from lab.cloud.gate import Gate
+from lab.cloud.responses import SERVICES, Answer
+from lab.cloud.weather import Weather
+from lab.errors import LabError
+
+Json = Any
+
+log = logging.getLogger(__name__)
+CAPACITY_ACTIONS = ("RunInstances", "StartInstances")
+NO_SERVICE = b"The lab has EC2, IAM, STS and SSM. Sign the request for one of them.\n"
+
+
+class ServerRequest(Request):
+    """moto asks whether somebody else sends the Date header: the server does."""
+
+    from_wsgi_server = True
+
+
+class Api:
+    """Every service on one port, told apart by what the request was signed for."""
+
+    def __init__(self, gate: Gate, weather: Weather, account_id: str) -> None:
+        self._gate = gate
+        self._weather = weather
+        self._account_id = account_id
+        self.closing = threading.Event()
+
+    def __call__(self, environ: dict[str, Any], start_response: Json) -> Iterable[bytes]:
+        """One request."""
+        request = ServerRequest(environ)
+        if self.closing.is_set():  # a connection from before; moto's state may be another Cloud's by now
+            return Response("stopped", 503, {"Connection": "close"})(environ, start_response)
+        service = signed_for(request)
+        if service not in SERVICES:
+            return Response(NO_SERVICE, 400)(environ, start_response)
+        status, headers, body = self._answer(request, service)
+        headers = {
+            k: v for k, v in headers.items() if k.lower() not in ("status", "content-length", "server")
+        }
+        return Response(body, status, headers)(environ, start_response)
+
+    def _answer(self, request: Request, service: str) -> Answer:
+        handler = SERVICES[service]()
+        action = action_of(request)
+        try:
+            condition = self._weather.at(action)
+            if self.closing.wait(condition.delay_s) or condition.unavailable:
+                return _failure(handler, request, "Unavailable", "The service is unavailable", 503)
+            if not supported(service, action):
+                raise unsupported(f"it has no {action}.")
+            self._gate.read(lambda: handler.setup_class(request))
+            handler.current_account = self._account_id
+            if reads(action):
+                return self._gate.read(lambda: _call(handler))
+            return self._gate.change(lambda: _call(handler), lambda answer: answer[0] < 400)
+        except ServiceException as error:
+            return _failure(handler, request, error.code, error.message, 400)
+        except NotImplementedError as error:
+            return _failure(
+                handler, request, "UnsupportedOperation", f"The lab has no {action}: {error}", 400
+            )
+        except LabError as error:
+            log.error("%s: %s", action, error)
+            code = "InsufficientInstanceCapacity" if action in CAPACITY_ACTIONS else "InternalError"
+            # Not the 500 that AWS sends: clients would try again, several times, what a person has to mend.
+            return _failure(handler, request, code, f"{error.message}. {error.hint}", 400)
+        except Exception as error:
+            log.exception("%s failed", action)
+            return _failure(
+                handler, request, "InternalError", f"An internal error has occurred: {error!r}", 500
+            )
+
+
+def signed_for(request: Request) -> str:
+    """The service in the credential scope of the signature, or of a presigned URL."""
+    scope = request.headers.get("Authorization", "").partition("Credential=")[2].partition(",")[0]
+    parts = (scope or request.args.get("X-Amz-Credential", "")).split("/")
+    return parts[3] if len(parts) == 5 else ""
+
+
+def action_of(request: Request) -> str:
+    """What is called, in either of the two protocols."""
+    target = request.headers.get("X-Amz-Target", "")
+    return target.rpartition(".")[2] if target else str(request.values.get("Action", ""))
+
+
+def _call(handler: Json) -> Answer:
+    status, headers, body = handler.call_action()
+    return int(status), dict(headers), body
+
+
+def _failure(handler: Json, request: Request, code: str, message: str, status: int) -> Answer:
+    if not hasattr(handler, "headers"):
+        handler.setup_class(request)
+    _status, headers, body = handler.serialized(ActionResult(ec2_error(code, message)))
+    return status, dict(headers), body

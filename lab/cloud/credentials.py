@@ -1,0 +1,90 @@
+"""Who calls: the operator's key, and temporary credentials of instance roles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from moto.core.utils import utcnow
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import AccessKey, iam_backends
+from moto.sts.models import AssumedRole, sts_backends
+from moto.utilities.utils import get_partition
+
+from lab.errors import LabError
+
+OPERATOR = "operator"
+LIFETIME = timedelta(hours=6)  # as EC2's own; IMDS has new ones an hour before the end
+RENEW_BEFORE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleCredentials:
+    """What IMDS hands to an instance: calls signed with them are the role's, in the instance's session."""
+
+    access_key_id: str
+    secret_access_key: str
+    token: str
+    issued: datetime
+    expiration: datetime
+    arn: str
+
+
+class Identities:
+    """Credentials that moto knows."""
+
+    def __init__(self, account_id: str, region: str) -> None:
+        self._account_id = account_id
+        self._region = region
+        self._partition = get_partition(region)
+        self._roles: dict[tuple[str, str], RoleCredentials] = {}
+
+    def operator_key(self) -> AccessKey:
+        """A key pair of an IAM user, made for this lab."""
+        iam = iam_backends[self._account_id][self._partition]
+        iam.create_user(self._region, OPERATOR)
+        return iam.create_access_key(OPERATOR)
+
+    def of_role(self, role: str, instance_id: str) -> RoleCredentials:
+        """Valid for at least an hour; raises LabError where there is no such role."""
+        try:
+            arn = iam_backends[self._account_id][self._partition].get_role(role).arn
+        except NotFoundException as error:
+            raise LabError(
+                f"there is no IAM role {role!r}", hint="create it, or take it out of the instance profile"
+            ) from error
+        now = datetime.now(UTC)
+        known = self._roles.get((role, instance_id))
+        if known is None or known.expiration - now < RENEW_BEFORE:
+            self._roles[role, instance_id] = known = self._assume(arn, instance_id, now)
+        return known
+
+    def arn_of(self, access_key_id: str) -> str:
+        """Who signs with this key."""
+        sts = sts_backends[self._account_id][self._partition]
+        _user_id, arn, _account_id = sts.get_caller_identity(access_key_id, self._region)
+        return arn
+
+    def _assume(self, role_arn: str, instance_id: str, now: datetime) -> RoleCredentials:
+        sts = sts_backends[self._account_id][self._partition]
+        sts.assumed_roles[:] = [role for role in sts.assumed_roles if not _over(role)]
+        assumed = sts.assume_role(
+            self._region,
+            instance_id,
+            role_arn,
+            policy="",
+            duration=int(LIFETIME.total_seconds()),
+            external_id="",
+        )
+        return RoleCredentials(
+            access_key_id=assumed.access_key_id,
+            secret_access_key=assumed.secret_access_key,
+            token=assumed.session_token,
+            issued=now,
+            expiration=now + LIFETIME,
+            arn=assumed.arn,
+        )
+
+
+def _over(role: AssumedRole) -> bool:
+    return role.expiration < utcnow()

@@ -1,0 +1,55 @@
+"""EC2's calls: the lab's where moto's will not do, moto's for the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import DryRunClientError
+from moto.ec2.responses import EC2Response
+from moto.iam.responses import IamResponse
+from moto.ssm.responses import SimpleSystemManagerResponse
+from moto.sts.responses import TokenResponse
+
+from lab.cloud.address_calls import AddressResponses
+from lab.cloud.elastic_ip_calls import ElasticIpResponses
+from lab.cloud.instance_attributes import InstanceAttributeResponses
+from lab.cloud.instance_calls import InstanceResponses
+from lab.cloud.interface_calls import InterfaceResponses
+from lab.cloud.network_calls import NetworkResponses
+from lab.cloud.reservation_calls import ReservationResponses
+from lab.cloud.security_group_calls import SecurityGroupResponses
+from lab.cloud.tags import TagResponses
+
+Answer = tuple[int, dict[str, Any], Any]
+
+
+class Ec2Response(
+    InstanceResponses,
+    InstanceAttributeResponses,
+    InterfaceResponses,
+    AddressResponses,
+    ElasticIpResponses,
+    SecurityGroupResponses,
+    NetworkResponses,
+    ReservationResponses,
+    TagResponses,
+    EC2Response,
+):
+    """All of EC2."""
+
+    def call_action(self) -> Answer:
+        """A dry run is a call that succeeded and is then undone."""
+        status, headers, body = super().call_action()
+        if int(status) < 400 and self._get_bool_param("DryRun", False):
+            status, headers, body = self.serialized(ActionResult(DryRunClientError()))
+            status = 412
+        return int(status), dict(headers), body
+
+
+SERVICES: dict[str, type[Any]] = {
+    "ec2": Ec2Response,
+    "iam": IamResponse,
+    "sts": TokenResponse,
+    "ssm": SimpleSystemManagerResponse,
+}

@@ -1,0 +1,120 @@
+"""Tags of resources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any
+
+from moto.core.responses import ActionResult, EmptyResult
+from moto.ec2.models import EC2Backend
+from moto.ec2.responses import EC2Response
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
+
+from lab.cloud.errors import ec2_error
+from lab.cloud.filters import select
+from lab.cloud.shown import Shown
+
+OTHER_TYPES = {"sgr": "security-group-rule", "scr": "subnet-cidr-reservation"}
+
+
+def tags_of(backend: EC2Backend, resource_id: str) -> list[dict[str, str]]:
+    """In the API's shape."""
+    return [{"Key": key, "Value": value} for key, value in backend.tags.get(resource_id, {}).items()]
+
+
+def tag_new(backend: EC2Backend, resource_id: str, tags: Mapping[str, str]) -> None:
+    """Tags that a resource is made with."""
+    if tags:
+        backend.create_tags([resource_id], dict(tags))
+
+
+def forget_tags(backend: EC2Backend, resource_id: str) -> None:
+    """The resource is gone."""
+    backend.tags.pop(resource_id, None)
+
+
+def tags_for(params: Mapping[str, Any], resource_type: str) -> dict[str, str]:
+    """What `TagSpecifications` says about a type of resource."""
+    asked = [*params.get("TagSpecifications", []), *params.get("TagSpecification", [])]
+    return {
+        tag["Key"]: tag.get("Value", "")
+        for specification in asked
+        if specification.get("ResourceType") == resource_type
+        for tag in specification.get("Tags", [])
+    }
+
+
+def resource_type(resource_id: str) -> str:
+    """What an id names, as DescribeTags says it."""
+    prefix = resource_id.partition("-")[0]
+    return OTHER_TYPES.get(prefix) or str(EC2_PREFIX_TO_RESOURCE.get(get_prefix(resource_id), ""))
+
+
+def existing_ids(backend: EC2Backend) -> set[str]:
+    """Everything that can have tags, now."""
+    groups = [group for by_id in backend.groups.values() for group in by_id.values()]
+    subnets = [subnet for by_id in backend.subnets.values() for subnet in by_id.values()]
+    things: Iterable[Any] = chain(
+        groups,
+        subnets,
+        (rule for group in groups for rule in (*group.ingress_rules, *group.egress_rules)),
+        (reservation for subnet in subnets for reservation in subnet._cidr_reservations),
+        (instance for r in backend.reservations.values() for instance in r.instances),
+        backend.addresses,
+        *(
+            collection.values()
+            for collection in (
+                backend.vpcs,
+                backend.enis,
+                backend.volumes,
+                backend.amis,
+                backend.key_pairs,
+                backend.route_tables,
+                backend.internet_gateways,
+                backend.network_acls,
+                backend.dhcp_options_sets,
+                backend.snapshots,
+            )
+        ),
+    )
+    return {thing.id for thing in things}
+
+
+class TagResponses(EC2Response):
+    """CreateTags, DeleteTags, DescribeTags."""
+
+    def create_tags(self) -> ActionResult:
+        """Also refuses ids that do not exist, of any type."""
+        resources = self._get_param("Resources", [])
+        for unknown in sorted(set(resources) - existing_ids(self.ec2_backend)):
+            raise ec2_error("InvalidID", f"The ID '{unknown}' is not valid")
+        tags = {tag["Key"]: tag.get("Value", "") for tag in self._get_param("Tags", [])}
+        self.ec2_backend.create_tags(resources, tags)
+        return EmptyResult()
+
+    def delete_tags(self) -> ActionResult:
+        """By key, or by key and value; without keys all of them."""
+        tags = {tag["Key"]: tag.get("Value") for tag in self._get_param("Tags", [])}
+        for resource in self._get_param("Resources", []):
+            own = self.ec2_backend.tags.get(resource, {})
+            self.ec2_backend.delete_tags([resource], tags or dict.fromkeys(own))
+        return EmptyResult()
+
+    def describe_tags(self) -> ActionResult:
+        """Tags of what exists."""
+        existing = existing_ids(self.ec2_backend)
+        rows = [
+            {"ResourceId": resource, "ResourceType": resource_type(resource), "Key": key, "Value": value}
+            for resource, tags in self.ec2_backend.tags.items()
+            if resource in existing
+            for key, value in tags.items()
+        ]
+        return Shown({"Tags": select(rows, self._filters_from_querystring(), _filter_value)})
+
+
+def _filter_value(row: Mapping[str, str], name: str) -> str | None:
+    if name.startswith("tag:"):
+        return row["Value"] if row["Key"] == name.removeprefix("tag:") else None
+    columns = {"key": "Key", "value": "Value", "resource-id": "ResourceId", "resource-type": "ResourceType"}
+    return row[columns[name]]
