@@ -1,0 +1,42 @@
+"""`lab status` for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def host_table(hosts: list[Any]) -> Table:
+    """Hosts, a row each."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("host", "instance", "state", "machine", "public", "ENI (device index: addresses)", "MiB"):
+        table.add_column(column, no_wrap=True)
+    for host in hosts:
+        enis = "  ".join(f"{e['device_index']}: {', '.join(e['addresses'])}" for e in host["enis"])
+        machine = host["machine"]
+        table.add_row(
+            host["name"], host["instance_id"], host["state"], machine.get("state", "-"),
+            host["public_ip"] or "-", enis, str(machine.get("resident_mib", "-")),
+        )  # fmt: skip
+    return table
+
+
+def wide_console() -> Console:
+    """Standard output: as wide as the terminal, and in a pipe as wide as it takes."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=240)
+
+
+def print_status(state: Any) -> None:
+    """The lab and its hosts."""
+    console = wide_console()
+    engine = f", the engine is at {state['engine']!r}" if state["engine"] else ""
+    console.print(f"lab [bold]{state['name']}[/]: EC2 at {state['ec2_endpoint']} ({state['region']}){engine}")
+    if state["accelerator"]:
+        console.print(f"guests run under {state['accelerator']}")
+    if state["hosts"]:
+        console.print(host_table(state["hosts"]))
+    else:
+        console.print("no hosts yet: RunInstances starts one")

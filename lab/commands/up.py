@@ -1,0 +1,100 @@
+"""`lab up`."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from rich.console import Console
+
+from lab.commands.engine import Request, run_engine
+from lab.commands.keys import ensure_key_pair
+from lab.commands.status import host_table, wide_console
+from lab.commands.tools import require_tools
+from lab.daemon import launch
+from lab.daemon.client import Client
+from lab.errors import LabError
+from lab.image import ensure_image
+from lab.path_check import check_paths, picture
+from lab.paths import LabPaths
+from lab.progress import Progress
+
+Json = Any
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+
+
+def bring_up(
+    paths: LabPaths, *, empty: bool, config: list[str], refresh: bool, replace: list[str], as_json: bool
+) -> None:
+    """Daemon, then the program's stack `lab`, then a look at the path; each is skipped where it is done already."""
+    require_name(paths.name)
+    require_tools()
+    launch.require_namespaces()
+    progress = Progress()
+    with launch.exclusive(paths):
+        client = ensure_daemon(paths, progress)
+        if empty:
+            if as_json:
+                print(json.dumps({"name": paths.name, **client.call("status")}, indent=2))
+            else:
+                show_cloud(client.call("status"))
+            return
+        request = Request(action="up", stack="lab", config=config, refresh=refresh, replace=replace)
+        result = run_engine(client, request, progress)
+    pictures = check(client, result["outputs"], progress)
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    wide_console().print(host_table(client.call("status")["hosts"]))
+    for drawing in pictures:
+        print(f"\n{drawing}")
+
+
+def require_name(name: str) -> None:
+    """Names are directories, parts of hostnames and words of command lines."""
+    if not NAME.fullmatch(name):
+        raise LabError(
+            f"{name!r} is no name for a lab",
+            hint="a name has 1 to 31 of a-z, 0-9 and -, and begins with a letter or digit",
+        )
+
+
+def ensure_daemon(paths: LabPaths, progress: Progress) -> Client:
+    """The lab's daemon, started if it does not run. What a dead one left is of no use: its cloud is gone."""
+    if launch.find(paths) is not None:
+        client = Client(paths)
+        if client.answers():
+            return client
+        raise LabError(
+            f"the daemon of the lab {paths.name!r} runs but does not answer",
+            hint=f"see {paths.daemon_log}; `lab down` ends it",
+        )
+    if paths.root.exists():
+        progress.line(f"the lab {paths.name!r} had stopped; it starts anew")
+        launch.remove_directory(paths)
+    with progress.stage("image of the guests"):
+        ensure_image(progress.doing)
+    launch.require_socket_path(paths)
+    paths.root.mkdir(parents=True, mode=0o700)
+    ensure_key_pair(paths)
+    with progress.stage("EC2 API, network fabric, metadata service"):
+        return launch.start(paths)
+
+
+def check(client: Client, outputs: Json, progress: Progress) -> list[str]:
+    """Drawings of all tenants' paths, measured."""
+    with progress.stage("a connection from a function to its tenant"):
+        return [picture(path, outputs) for path in check_paths(client, outputs)]
+
+
+def show_cloud(state: Json) -> None:
+    """What a client of the empty cloud needs."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"EC2 is at {state['ec2_endpoint']}. For any client:")
+    credentials = state["credentials"]
+    print(
+        f"  export AWS_ENDPOINT_URL={state['ec2_endpoint']} AWS_DEFAULT_REGION={state['region']} \\\n"
+        f"    AWS_ACCESS_KEY_ID={credentials['access_key_id']} "
+        f"AWS_SECRET_ACCESS_KEY={credentials['secret_access_key']}"
+    )

@@ -1,0 +1,114 @@
+"""The child in which the engine runs: a request on standard input, events and one answer on standard output.
+
+    ← {"name": "default", "action": "up", "stack": "lab", "endpoint": …, "config": ["func_hosts.count=3"], …}
+    → {"event": {…}}   any number of lab.engine.ProgressEvent
+    → {"ok": {…}}  or  {"error": "…", "hint": "…"}
+
+The end of standard input asks it to stop in order: the engine ends what it has begun and saves its state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.engine import EngineContext, ProgressEvent, Result, preview, up
+from lab.errors import LabError
+from lab.paths import LabPaths
+
+Json = Any
+
+
+class Answers:
+    """Lines for the daemon. Whatever else wants to print goes to standard error: the lines are a protocol."""
+
+    def __init__(self) -> None:
+        self._lines = os.fdopen(os.dup(1), "w")
+        self._lock = threading.Lock()
+        os.dup2(2, 1)
+
+    def send(self, message: Mapping[str, Json]) -> None:
+        """One line."""
+        with self._lock:
+            self._lines.write(json.dumps(message) + "\n")
+            self._lines.flush()
+
+    def event(self, event: ProgressEvent) -> None:
+        """Progress."""
+        self.send({"event": event.as_json()})
+
+
+def main() -> int:
+    """Answer one request."""
+    answers = Answers()
+    request = json.loads(sys.stdin.readline())
+    cancelled = threading.Event()
+    threading.Thread(target=wait_for_end, args=(cancelled,), daemon=True).start()
+    try:
+        result = run(request, answers, cancelled)
+    except LabError as error:
+        answers.send({"error": error.message, "hint": error.hint})
+        return 1
+    answers.send({"ok": result.as_json()})
+    return 0
+
+
+def wait_for_end(cancelled: threading.Event) -> None:
+    """Set `cancelled` when nobody holds the other end of standard input any more."""
+    sys.stdin.read()
+    cancelled.set()
+
+
+def run(request: Mapping[str, Json], answers: Answers, cancelled: threading.Event) -> Result:
+    """The operation that was asked for."""
+    paths = LabPaths(request["name"])
+    context = EngineContext(
+        directory=paths.pulumi if request["stack"] == "lab" else paths.root / f"pulumi-{request['stack']}",
+        pulumi=Path(request["pulumi"]),
+        ec2_endpoint=request["endpoint"],
+        stack=request["stack"],
+        region=request["region"],
+        access_key=request["credentials"]["access_key_id"],
+        secret_key=request["credentials"]["secret_access_key"],
+        config={**operator_keys(paths), **dict(setting(s) for s in request["config"])},
+    )
+    operation = {"up": up, "preview": preview}[request["action"]]
+    return operation(
+        context,
+        on_event=answers.event,
+        refresh=request["refresh"],
+        replace=[urn_pattern(wanted) for wanted in request["replace"]],
+        cancelled=cancelled,
+    )
+
+
+def operator_keys(paths: LabPaths) -> dict[str, Json]:
+    """The lab's own key pair for the operator."""
+    return {
+        "access.public_key": paths.ssh_key.with_suffix(".pub").read_text().strip(),
+        "private_key_file": str(paths.ssh_key),
+    }
+
+
+def setting(text: str) -> tuple[str, Json]:
+    """KEY=VALUE, where the value is YAML: numbers, lists and maps as in a stack file."""
+    key, equals, value = text.partition("=")
+    if not (equals and key):
+        raise LabError(f"{text!r} is no setting", hint="like this: func_hosts.count=3")
+    return key.removeprefix("causeway:"), yaml.safe_load(value)
+
+
+def urn_pattern(wanted: str) -> str:
+    """A URN as it is; a host's name means its instance."""
+    return wanted if wanted.startswith("urn:") or "*" in wanted else f"urn:**ec2/instance:Instance::{wanted}*"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

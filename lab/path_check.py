@@ -1,0 +1,147 @@
+"""Follow one connection per tenant from a func host to the user instance, and measure on the way."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import paramiko
+
+from lab import ssh as lab_ssh
+from lab.daemon.client import Client
+from lab.drawing import Hop, Link, draw
+from lab.errors import LabError
+
+Json = Any
+HTTP_PORT = 8080
+
+
+@dataclass(frozen=True, kw_only=True)
+class Path:
+    """What one connection met."""
+
+    tenant: str
+    func_host: str
+    proxy: str
+    seen_address: str  # of the client, as the user instance saw it
+    http_ms: float  # connect, ask and be answered
+    proxy_rtt_ms: float
+    user_rtt_ms: float
+    mtu: Mapping[str, int]  # by "host device"
+
+
+def check_paths(client: Client, outputs: Json) -> list[Path]:
+    """One path per tenant that has a user instance; a path that does not work is a LabError."""
+    func_host = first(outputs, "func")
+    proxy = first(outputs, "proxy")
+    tenants = {name: t for name, t in outputs["tenants"].items() if t["user_instance"]}
+    with lab_ssh.log_in(client, func_host) as func, lab_ssh.log_in(client, proxy) as proxy_session:
+        return [
+            check(func, proxy_session, func_host, proxy, name, tenant) for name, tenant in tenants.items()
+        ]
+
+
+def first(outputs: Json, role: str) -> str:
+    """The first host of a role."""
+    return str(min(name for name, host in outputs["hosts"].items() if host["role"] == role))
+
+
+def check(
+    func: paramiko.SSHClient,
+    proxy_session: paramiko.SSHClient,
+    func_host: str,
+    proxy: str,
+    name: str,
+    tenant: Json,
+) -> Path:
+    """Measure one tenant's path."""
+    address = tenant["user_instance"]["address"]
+    url = f"http://{address}:{HTTP_PORT}/"
+    answer = ask(func, f"curl -sS --fail --max-time 10 -w '\\n%{{time_total}}' {url}", f"{func_host} → {url}")
+    body, seconds = answer.rsplit("\n", 1)
+    seen = str(json.loads(body)["client"])
+    enis = {eni["private_address"] for eni in tenant["user_enis"].values()}
+    if seen not in enis:
+        raise LabError(
+            f"tenant {name}: the user instance saw {seen}, which is no user ENI ({', '.join(sorted(enis))})",
+            hint=f"look at the NAT: lab exec {proxy} -- ip netns exec {tenant['namespace']} nft list ruleset",
+        )
+    in_namespace = f"ip netns exec {tenant['namespace']} "
+    return Path(
+        tenant=name,
+        func_host=func_host,
+        proxy=proxy,
+        seen_address=seen,
+        http_ms=float(seconds) * 1000,
+        proxy_rtt_ms=round_trip_ms(func, tenant["proxy_overlay_address"], func_host),
+        user_rtt_ms=round_trip_ms(func, address, func_host),
+        mtu={
+            f"{func_host} {tenant['tunnel_device']}": mtu(func, tenant["tunnel_device"]),
+            f"{proxy} {tenant['tunnel_device']}": mtu(proxy_session, tenant["tunnel_device"], in_namespace),
+            f"{proxy} {tenant['user_device']}": mtu(proxy_session, tenant["user_device"], in_namespace),
+        },
+    )
+
+
+def ask(session: paramiko.SSHClient, line: str, what: str) -> str:
+    """Output of a shell line that must succeed."""
+    done = lab_ssh.run(session, [line])
+    if done.returncode:
+        raise LabError(
+            f"{what}: {done.stderr.decode(errors='replace').strip() or f'exit status {done.returncode}'}",
+            hint="follow the packet: `lab capture proxy-0 eth0`, then `… mgre1`, then `… eth1`",
+        )
+    return done.stdout.decode()
+
+
+def round_trip_ms(session: paramiko.SSHClient, address: str, host: str) -> float:
+    """Smallest of five: what the path takes, not what else the machine was doing."""
+    said = ask(session, f"ping -n -q -c 5 -i 0.05 -W 2 {address}", f"{host}: ping {address}")
+    numbers = re.search(r"= ([\d.]+)/", said)
+    if numbers is None:
+        raise LabError(f"{host}: ping {address} said nothing of time: {said}", hint="is it iputils' ping?")
+    return float(numbers[1])
+
+
+def mtu(session: paramiko.SSHClient, device: str, prefix: str = "") -> int:
+    """MTU of a device in bytes."""
+    return int(json.loads(ask(session, f"{prefix}ip -j link show dev {device}", device))[0]["mtu"])
+
+
+def picture(path: Path, outputs: Json) -> str:
+    """The path as a drawing with what was measured on it."""
+    tenant = outputs["tenants"][path.tenant]
+    hosts = outputs["hosts"]
+    device, user_device = tenant["tunnel_device"], tenant["user_device"]
+    tunnel_mtu = path.mtu[f"{path.func_host} {device}"]
+    user = tenant["user_instance"]
+    hops = [
+        Hop(
+            path.func_host,
+            (
+                f"{device} {tenant['func_overlay_addresses'][path.func_host]}",
+                f"eth0 {hosts[path.func_host]['private_address']}",
+                f"MTU {tunnel_mtu} in {outputs['plan']['underlay_mtu']}",
+            ),
+        ),
+        Hop(
+            f"{path.proxy} · {tenant['namespace']}",
+            (
+                f"{device} {tenant['proxy_overlay_address']} (eth0 {hosts[path.proxy]['private_address']})",
+                f"{user_device} {path.seen_address}: SNAT",
+                f"MTU {path.mtu[f'{path.proxy} {device}']} → {path.mtu[f'{path.proxy} {user_device}']}",
+            ),
+        ),
+        Hop(
+            user["name"],
+            (user["address"], f"HTTP in {path.http_ms:.1f} ms", f"round trip {path.user_rtt_ms:.2f} ms"),
+        ),
+    ]
+    links = [
+        Link(f"GRE key {tenant['gre_key']}", f"{path.proxy_rtt_ms:.2f} ms"),
+        Link("user ENI", f"from {path.seen_address}"),
+    ]
+    return draw(hops, links)

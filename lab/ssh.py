@@ -1,0 +1,137 @@
+"""Commands on a lab's hosts, through the daemon's stream and so whatever the network between is like.
+
+The lab's own key logs in as root and as the image's user on every guest, also on those that other clients started;
+it exists beside the customer's key pair, as a serial console does.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shlex
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO
+
+import paramiko
+
+from lab.daemon.client import Client
+from lab.errors import LabError
+
+SSH_PORT = 22
+CHUNK_BYTES = 64 * 1024
+
+
+def log_in(client: Client, host: str, user: str = "root") -> paramiko.SSHClient:
+    """An SSH session on a host of the lab."""
+    ssh = paramiko.SSHClient()
+    # The stream ends at this very machine's tap: there is nobody in between to impersonate it.
+    ssh.set_missing_host_key_policy(paramiko.AutoAddPolicy())  # noqa: S507
+    stream = client.connect(host, SSH_PORT)
+    try:
+        ssh.connect(
+            host, username=user, key_filename=str(client.paths.ssh_key), sock=stream,
+            look_for_keys=False, allow_agent=False, banner_timeout=30, auth_timeout=30,
+        )  # fmt: skip
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        stream.close()
+        raise LabError(
+            f"{host} does not let anybody log in: {error}",
+            hint=f"`lab status` shows its state, `lab logs {host}` its console",
+        ) from error
+    return ssh
+
+
+def quote(command: Sequence[str]) -> str:
+    """An argv as one shell line: a single word with shell syntax in it is taken as the line itself."""
+    if len(command) == 1:
+        return command[0]
+    return shlex.join(command)
+
+
+def run(
+    ssh: paramiko.SSHClient, command: Sequence[str], *, stdin: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run to the end and collect; the exit status is the command's."""
+    channel = open_command(ssh, command)
+    err: list[bytes] = []
+    reader = threading.Thread(target=lambda: err.extend(iter(lambda: channel.recv_stderr(CHUNK_BYTES), b"")))
+    reader.start()
+    writer = threading.Thread(target=feed, args=(channel, stdin))
+    writer.start()
+    out = b"".join(iter(lambda: channel.recv(CHUNK_BYTES), b""))
+    reader.join()
+    writer.join()
+    return subprocess.CompletedProcess(list(command), channel.recv_exit_status(), out, b"".join(err))
+
+
+def open_command(ssh: paramiko.SSHClient, command: Sequence[str]) -> paramiko.Channel:
+    """Start a command on a new channel."""
+    transport = ssh.get_transport()
+    if transport is None:
+        raise LabError("the SSH session has ended", hint="log in again")
+    channel = transport.open_session()
+    channel.exec_command(quote(command))
+    return channel
+
+
+def feed(channel: paramiko.Channel, data: bytes) -> None:
+    """Write all of it, then close the command's standard input; a command that ended early does not mind."""
+    try:
+        channel.sendall(data)
+        channel.shutdown_write()
+    except OSError:
+        return
+
+
+def passthrough(ssh: paramiko.SSHClient, command: Sequence[str]) -> int:
+    """Run with this process's stdin, stdout and stderr; returns the exit status."""
+    channel = open_command(ssh, command)
+    threading.Thread(target=feed_stdin, args=(channel, sys.stdin.buffer), daemon=True).start()
+    streams = {1: sys.stdout.buffer, 2: sys.stderr.buffer}
+    errors = threading.Thread(target=drain, args=(channel.recv_stderr, streams[2]))
+    errors.start()
+    drain(channel.recv, streams[1])
+    errors.join()
+    return channel.recv_exit_status()
+
+
+def feed_stdin(channel: paramiko.Channel, source: BinaryIO) -> None:
+    """Copy standard input as it comes, then say that it ended."""
+    try:
+        while data := os.read(source.fileno(), CHUNK_BYTES):
+            channel.sendall(data)
+        channel.shutdown_write()
+    except (OSError, ValueError):
+        return  # the command ended first
+
+
+def drain(receive: Callable[[int], bytes], target: BinaryIO) -> None:
+    """Copy what a channel gives until it ends."""
+    while data := receive(CHUNK_BYTES):
+        target.write(data)
+        target.flush()
+
+
+def bridge_stdio(stream: socket.socket) -> None:
+    """Be ssh's ProxyCommand: standard input to the stream, the stream to standard output."""
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    sources: list[Any] = [stdin, stream]
+    while sources:
+        readable, _, _ = select.select(sources, [], [])
+        if stdin in readable:
+            data = os.read(stdin.fileno(), CHUNK_BYTES)
+            if data:
+                stream.sendall(data)
+            else:
+                sources.remove(stdin)
+                stream.shutdown(socket.SHUT_WR)
+        if stream in readable:
+            data = stream.recv(CHUNK_BYTES)
+            if not data:
+                return
+            stdout.write(data)
+            stdout.flush()

@@ -1,0 +1,143 @@
+"""What `up` does the second time, to changed stacks, restarted and replaced hosts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab.paths import PROJECT
+from tests.lab.conftest import LabUnderTest, wait_until
+from tests.lab.test_path import FUNC, HTTP, PROXY, USER_ADDRESS
+
+pytestmark = pytest.mark.lab
+
+
+def changed(result: dict[str, list[dict[str, str]]]) -> set[tuple[str, str]]:
+    """(operation, resource name) of every step that is not `same`."""
+    return {(step["op"], step["name"]) for step in result["steps"] if step["op"] != "same"}
+
+
+def test_a_second_up_changes_nothing(lab: LabUnderTest) -> None:
+    assert changed(lab.up()) == set()
+
+
+def test_a_refresh_changes_nothing(lab: LabUnderTest) -> None:
+    assert changed(lab.up("--refresh")) == set()
+
+
+def test_preview_connects_to_no_host(lab: LabUnderTest) -> None:
+    count = "journalctl --no-pager -u ssh | grep -c Accepted || true"
+    before = {host: lab.succeed(host, count) for host in (FUNC, PROXY)}
+    lab.preview("--config", "func_hosts.count=2")
+    assert {host: lab.succeed(host, count) for host in (FUNC, PROXY)} == before
+
+
+@contextmanager
+def open_connection(lab: LabUnderTest) -> Iterator[None]:
+    """A TCP connection from func-0 that is used all the time, and must still be the same one at the end."""
+    script = (
+        "import socket, sys, time\n"
+        f"s = socket.create_connection(('{USER_ADDRESS}', 7007), 10); s.settimeout(30)\n"
+        "print('open', flush=True)\n"
+        "import select\n"
+        "while not select.select([sys.stdin], [], [], 0.05)[0]:\n"
+        "    s.sendall(b'x'); assert s.recv(1) == b'x'\n"
+        "print('alive', flush=True)\n"
+    )
+    argv = [
+        sys.executable,
+        "-m",
+        "lab",
+        "exec",
+        "--name",
+        lab.name,
+        FUNC,
+        "--",
+        "python3",
+        "-u",
+        "-c",
+        script,
+    ]
+    with subprocess.Popen(
+        argv, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        yield
+        assert process.stdin is not None
+        process.stdin.write("end\n")
+        process.stdin.close()
+        assert process.stdout.readline() == "alive\n"
+
+
+def test_func_hosts_come_and_go(lab: LabUnderTest) -> None:
+    with open_connection(lab):
+        grown = changed(lab.up("--config", "func_hosts.count=3"))
+        for host in ("func-1", "func-2"):
+            lab.succeed(host, HTTP)
+        touched = {name for op, name in grown if op != "create"}
+        assert all(name.startswith("proxy-0") and "tunnel" in name for name in touched), touched
+        assert all(name.startswith(("func-1", "func-2")) for op, name in grown if op == "create"), grown
+
+        shrunk = changed(lab.up("--config", "func_hosts.count=2"))
+        lab.forget("func-2")
+        assert all(
+            (op == "delete" and name.startswith("func-2"))
+            or (name.startswith("proxy-0") and "tunnel" in name)
+            for op, name in shrunk
+        ), shrunk
+        lab.succeed("func-1", HTTP)
+        neighbours = lab.json(PROXY, "ip netns exec tenant-alpha ip -j neigh show dev mgre1 nud permanent")
+        assert len(neighbours) == 2
+    lab.up()
+    lab.forget("func-1")
+
+
+def test_a_restarted_proxy_comes_back_by_itself(lab: LabUnderTest) -> None:
+    before = lab.succeed(PROXY, "cat /proc/sys/kernel/random/boot_id")
+    lab.command("fault", "restart", PROXY)
+    lab.forget(PROXY)
+    wait_until("the path works again", lambda: lab.exec(FUNC, [HTTP]).returncode == 0, 180)
+    assert lab.succeed(PROXY, "cat /proc/sys/kernel/random/boot_id") != before
+    assert changed(lab.up("--refresh")) == set()
+
+
+def test_a_replaced_proxy_is_configured_by_the_same_up(lab: LabUnderTest) -> None:
+    old = next(h["instance_id"] for h in lab.status()["hosts"] if h["name"] == PROXY)
+    lab.up("--replace", PROXY)
+    lab.forget(PROXY)
+    new = next(h["instance_id"] for h in lab.status()["hosts"] if h["name"] == PROXY)
+    assert new != old
+    lab.succeed(FUNC, HTTP)
+    assert changed(lab.up()) == set()
+
+
+def test_an_edited_script_shows_on_exactly_the_hosts_that_have_it(lab: LabUnderTest) -> None:
+    script = PROJECT / "hostscripts" / "nat.sh"
+    original = script.read_text()
+    try:
+        script.write_text(original + "# edited\n")
+        steps = changed(lab.preview())
+        assert steps
+        assert all(name.startswith("proxy-0") and "nat" in name for _, name in steps), steps
+        assert changed(lab.up()) == steps
+        assert "# edited" in lab.succeed(PROXY, "tail -n 1 /opt/causeway/nat.sh")
+    finally:
+        script.write_text(original)
+    lab.up()
+    assert "# edited" not in lab.succeed(PROXY, "cat /opt/causeway/nat.sh")
+
+
+def test_peers_that_left_the_state_leave_the_kernel(lab: LabUnderTest) -> None:
+    lab.succeed(
+        PROXY,
+        "ip netns exec tenant-alpha ip neigh add 10.0.0.99 lladdr 192.168.80.99 dev mgre1 nud permanent",
+    )
+    assert "changed" in lab.succeed(PROXY, "/opt/causeway/apply tunnel")
+    neighbours = lab.json(PROXY, "ip netns exec tenant-alpha ip -j neigh show dev mgre1 nud permanent")
+    assert [n["dst"] for n in neighbours] == ["10.0.0.3"]
+    assert "unchanged" in lab.succeed(PROXY, "/opt/causeway/apply tunnel")
