@@ -50,6 +50,3 @@ rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*
 : >"$root/etc/machine-id"
 echo '127.0.0.1 localhost' >"$root/etc/hosts"
 echo '/dev/vda / ext4 defaults 0 0' >"$root/etc/fstab"
-# systemd takes the whole of /etc and /var as just updated, and would rebuild caches that are new.
-run ldconfig
-touch "$root/etc/.updated" "$root/var/.updated"

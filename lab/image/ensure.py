@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab.image.build import build_root
+from lab.image.build import build_root, remove
 from lab.image.files import Image, Root, digest
 from lab.image.template import ensure_template
 from lab.machine.accelerator import choose_accelerator
 from lab.paths import home
 
 Progress = Callable[[str], None]
+UNUSED_S = 14 * 24 * 3600.0
 
 
 def ensure_image(progress: Progress) -> Image:
@@ -26,6 +27,7 @@ def ensure_image(progress: Progress) -> Image:
     images.mkdir(parents=True, exist_ok=True)
     root = Root(directory=images / digest())
     with locked(root.directory.with_suffix(".lock"), progress):
+        remove_unused(images)
         if not root.directory.exists():
             started = time.monotonic()
             build_root(root, progress)
@@ -34,9 +36,20 @@ def ensure_image(progress: Progress) -> Image:
         return ensure_template(root, accelerator, progress)
 
 
+def remove_unused(images: Path) -> None:
+    """Images that no version of the project asked for in a while: each is 650 MB. Leftovers of killed builds too."""
+    for lock in images.glob("*.lock"):
+        if time.time() - lock.stat().st_mtime > UNUSED_S:
+            for path in images.glob(f"{lock.stem}*"):
+                if path.is_dir():
+                    remove(path)
+                else:
+                    path.unlink()
+
+
 @contextmanager
 def locked(path: Path, progress: Progress) -> Iterator[None]:
-    """Exclusive, across processes; gone with the process that holds it."""
+    """Exclusive, across processes; gone with the process that holds it. Its file's time is that of the last use."""
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -69,7 +69,8 @@ def packages() -> list[str]:
 def digest() -> str:
     """Names the image: of all files of this package that have a say in what is built, and their modes."""
     found = hashlib.sha256(SUITE.encode())
-    for path in (SOURCE / "packages.txt", SOURCE / "build.sh", SOURCE / "customize.sh", *guest_files()):
+    own = [SOURCE / name for name in ("packages.txt", "build.sh", "customize.sh", "initrd/init")]
+    for path in (*own, *guest_files()):
         executable = bool(path.stat().st_mode & 0o100)
         found.update(f"{path.relative_to(SOURCE)} {executable} {path.stat().st_size}\n".encode())
         found.update(path.read_bytes())
@@ -82,13 +83,17 @@ def guest_files() -> list[Path]:
 
 
 def pack_guest_files(target: Path) -> None:
-    """A tar of guest/ that belongs to root, with the modes that git keeps (644 or 755)."""
+    """A tar of guest/ that belongs to root, with the modes that git keeps (644 or 755).
+
+    Files alone: the directories are Debian's.
+    """
 
     def as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.uid = member.gid = 0
         member.uname = member.gname = "root"
-        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+        member.mode = 0o755 if member.mode & 0o100 else 0o644
         return member
 
     with tarfile.open(target, "w") as tar:
-        tar.add(GUEST, arcname=".", filter=as_root)
+        for path in guest_files():
+            tar.add(path, arcname=str(path.relative_to(GUEST)), filter=as_root)

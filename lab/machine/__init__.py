@@ -4,7 +4,8 @@ Machine.start ──▶ overlay disk, QEMU restored from the template ──▶ 
 Machine.boot  ──▶ the same disk again, by an ordinary boot          asks the metadata who it is
 """
 
-from lab.machine.machine import Machine, MachineError, MachineSpec, MachineState
+from lab.machine.machine import Machine, MachineSpec, MachineState
 from lab.machine.nic import Nic
+from lab.machine.qmp import MachineError
 
 __all__ = ["Machine", "MachineError", "MachineSpec", "MachineState", "Nic"]

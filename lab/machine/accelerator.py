@@ -27,7 +27,8 @@ class Accelerator:
 
 KVM = Accelerator(name="kvm", arguments=("-accel", "kvm", "-cpu", "host"))
 # cx16 off: QEMU 7.2 computes flags of CMPXCHG16B from a stale cc_op; when an interrupt comes right after it,
-# Linux dies of a double fault in kmalloc (about one boot in three).
+# Linux dies of a double fault in kmalloc (about one boot in three). svm stays on: without it copying from kernel
+# memory fails there, and /proc/self/mountinfo is full of x.
 # tb-size in MB: translated code counts as resident memory.
 TCG = Accelerator(name="tcg", arguments=("-accel", "tcg,tb-size=96", "-cpu", "max,-cx16"))
 BY_NAME = {"kvm": KVM, "tcg": TCG}

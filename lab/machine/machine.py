@@ -20,7 +20,7 @@ from lab.machine.qmp import MachineError
 if TYPE_CHECKING:
     from lab.image import Image
 
-UNPLUG_S = 15.0  # the guest's kernel takes part in it
+UNPLUG_S = 60.0  # the guest's kernel takes part in it, and may just be booting
 POWER_OFF_S = 30.0
 
 
@@ -202,7 +202,14 @@ class Machine:
 
     def _make_disk(self) -> None:
         backing = ["-F", "qcow2", "-b", str(self._image.disk)]
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, str(self._disk)], check=True)
+        argv = ["qemu-img", "create", "-q", "-f", "qcow2", *backing, str(self._disk)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            self._disk.unlink(missing_ok=True)
+            raise MachineError(
+                f"{self.spec.id} gets no disk: {done.stderr.strip()}",
+                hint=f"there must be room in {self.spec.directory}",
+            )
 
     def _launch(self, memory: Path | None, nics: Iterable[Nic], *, restore: bool) -> None:
         if self._qemu is not None:

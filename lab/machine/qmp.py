@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import socket
 import threading
+import time
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
@@ -14,6 +16,7 @@ from qemu.qmp import ExecuteError, QMPClient, QMPError
 from lab.errors import LabError
 
 ANSWER_S = 10.0
+ASK_AGAIN_S = 3.0
 Json = Any
 
 
@@ -46,14 +49,24 @@ class Qmp:
         """Ask the guest to release a device; returns when it has, TimeoutError if it does not."""
 
         async def remove() -> None:
+            deadline = time.monotonic() + deadline_s
             with self._client.listener("DEVICE_DELETED") as events:
                 await self._client.execute("device_del", {"id": device})
-                async with asyncio.timeout(deadline_s):
-                    async for event in events:
-                        if event["data"].get("device") == device:
-                            return
+                while True:
+                    try:
+                        event = await asyncio.wait_for(events.get(), ASK_AGAIN_S)
+                    except TimeoutError:
+                        if time.monotonic() > deadline:
+                            raise
+                        # A guest that boots misses the request; while one is at it, QEMU refuses the next.
+                        with contextlib.suppress(ExecuteError):
+                            await self._client.execute("device_del", {"id": device})
+                        continue
+                    data: Any = event["data"]
+                    if data.get("device") == device:
+                        return
 
-        self._run(remove(), deadline_s + ANSWER_S, f"device_del {device}")
+        self._run(remove(), deadline_s + ASK_AGAIN_S + ANSWER_S, f"device_del {device}")
 
     def close(self) -> None:
         """End the connection; QEMU may be gone already."""

@@ -32,19 +32,19 @@ def isolated_user(test: Callable[P, None]) -> Callable[P, None]:
     return isolate(test, own_user=True)
 
 
-def isolate(test: Callable[P, None], *, own_user: bool) -> Callable[P, None]:
+def isolate(test: Callable[P, None], *, own_user: bool, deadline_s: float = DEADLINE_S) -> Callable[P, None]:
     """The decorator, with the choice spelled out."""
 
     @functools.wraps(test)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
-        failure = run_isolated(lambda: test(*args, **kwargs), own_user=own_user)
+        failure = run_isolated(lambda: test(*args, **kwargs), own_user=own_user, deadline_s=deadline_s)
         if failure:
             pytest.fail(failure, pytrace=False)
 
     return wrapper
 
 
-def run_isolated(task: Callable[[], None], *, own_user: bool) -> str:
+def run_isolated(task: Callable[[], None], *, own_user: bool, deadline_s: float = DEADLINE_S) -> str:
     """Run `task` in a child; returns its traceback, or nothing."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -53,7 +53,7 @@ def run_isolated(task: Callable[[], None], *, own_user: bool) -> str:
         guarded(writing, lambda: enter_and_run(writing, task, own_user=own_user))
     os.close(writing)
     try:
-        return read_all(reading)
+        return read_all(reading, deadline_s)
     finally:
         os.close(reading)
         os.kill(child, signal.SIGKILL)
@@ -97,13 +97,13 @@ def guarded(report: int, task: Callable[[], None]) -> None:
         os._exit(status)
 
 
-def read_all(fd: int) -> str:
+def read_all(fd: int, deadline_s: float) -> str:
     """Until every writer is gone; what hangs is a failure too."""
     text = b""
     while True:
-        readable, _, _ = select.select([fd], [], [], DEADLINE_S)
+        readable, _, _ = select.select([fd], [], [], deadline_s)
         if not readable:
-            return f"{text.decode()}\nnot done after {DEADLINE_S:g} s"
+            return f"{text.decode()}\nnot done after {deadline_s:g} s"
         chunk = os.read(fd, 1 << 16)
         if not chunk:
             return text.decode()

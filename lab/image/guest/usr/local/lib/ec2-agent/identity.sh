@@ -15,19 +15,25 @@ clock_is_set() {
 # started in the template with a key that nobody has any more.
 host_key_is_being_made() {
   local pid
-  [[ -e $HOST_KEY ]] && return
+  [[ -s $HOST_KEY ]] && return
+  [[ ! -e $HOST_KEY ]] || rm "$HOST_KEY" # empty: the machine was killed before it reached the disk
   {
     ssh-keygen -q -t ed25519 -N '' -C '' -f "$HOST_KEY" </dev/null
-    read -r pid <"$SSHD_PID"
-    : >"$SSHD_PID"
-    kill -HUP "$pid"
+    if [[ -s $SSHD_PID ]]; then
+      read -r pid <"$SSHD_PID"
+      : >"$SSHD_PID"
+      kill -HUP "$pid"
+    else
+      systemctl restart ssh.service
+    fi
   } &
+  KEY_MAKER=$!
 }
 
 # Nobody may reach the SSH server before: it writes its pid when it listens with the new key.
 host_key_is_in_use() {
   local deadline=$((SECONDS + SSHD_DEADLINE_S))
-  wait
+  [[ -z ${KEY_MAKER-} ]] || wait "$KEY_MAKER" # a bare wait would also wait for `ip monitor`
   until [[ -s $SSHD_PID ]]; do
     if ((SECONDS > deadline)); then
       systemctl restart ssh.service
