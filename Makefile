@@ -23,10 +23,10 @@ check: setup ## Format, lint, types, shellcheck, unit tests; under a minute when
 	@tools/check.sh
 
 unit: setup ## The fast tests alone
-	@$(PYTHON) -m pytest -q -m "not lab" tests
+	@$(PYTHON) -m pytest -q -n auto -m "not lab" tests/unit tests/hostscripts
 
 e2e: setup ## The tests with real guests
-	@$(PYTHON) -m pytest -q -m lab tests
+	@$(PYTHON) -m pytest -q tests/lab
 
 bench: setup ## Measure speed and memory; prints a table, writes build/bench.json
 	@$(PYTHON) -m ops bench

@@ -48,7 +48,7 @@ class EngineContext:
     - directory: everything the engine writes; a fresh one is a fresh stack (LabPaths.pulumi for a lab's own)
     - pulumi: the CLI, from `ensure_pulumi`
     - config: overrides of the stack file; keys like `aws:region`, `func_hosts.count`, `tenants[0].name`
-      (without a namespace: the project's), values as JSON. No secrets: give `access.private_key_file`.
+      (without a namespace: the project's), values as JSON. No secrets: give `private_key_file`.
     - stack_file: None is stacks/Pulumi.STACK.yaml of the project
     - program: a file to run, or a function
     """

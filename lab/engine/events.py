@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pulumi.automation.events import EngineEvent, StepEventMetadata
@@ -14,7 +14,6 @@ Json = Any
 COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 NOT_THE_PROGRAMS = ("pulumi:pulumi:Stack", "pulumi:providers:")
 QUIET = ("same", "read", "discard", "remove-pending-replace", "refresh", "discard-replaced", "read-discard")
-REPLACEMENT = ("create-replacement", "delete-replaced")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +94,7 @@ class Recorder:
         op = metadata.op.value
         self._began[metadata.urn, op] = time.monotonic()
         if _is_programs(metadata) and op not in QUIET:
-            known = self.steps.get(metadata.urn)
-            step = _step(metadata, "replace" if op in REPLACEMENT else op)
-            # A replacement is several steps; the one that has the changed properties says most.
-            if known is None or (len(step.changes) > len(known.changes)) or known.op not in ("replace",):
-                self.steps[metadata.urn] = step
+            self.steps[metadata.urn] = _together(self.steps.get(metadata.urn), _step(metadata, op))
         if not planning:
             self._tell(metadata, "started")
 
@@ -149,6 +144,15 @@ class Recorder:
                     message=text,
                 )
             )
+
+
+def _together(known: Step | None, step: Step) -> Step:
+    """One step out of those that a replacement consists of, in whatever order they come."""
+    op = {"create-replacement": "replace", "delete-replaced": "delete"}.get(step.op, step.op)
+    if known is None:
+        return replace(step, op=op)
+    changes = max(known.changes, step.changes, key=len)
+    return replace(known, op="replace" if "replace" in (known.op, op) else op, changes=changes)
 
 
 def name_of(urn: str) -> str:

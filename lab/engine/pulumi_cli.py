@@ -11,15 +11,16 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from lab.engine.go_toolchain import go_toolchain
 from lab.errors import LabError
 from lab.paths import PROJECT, home
 
 MODULE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 VERSION_VARIABLE = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
-BUILD_MEMORY_JOBS = 2  # compilers at once: each takes up to half a GB
+COMPILERS = 2  # at once: each takes up to half a GB
 SAID_LINES = 15
 
 
@@ -37,20 +38,9 @@ def ensure_pulumi(progress: Callable[[str], None]) -> Path:
     built = home() / "bin" / f"pulumi-v{version}"
     if built.exists():
         return built
-    go = shutil.which("go")
-    if go is None:
-        raise LabError(
-            f"there is no Pulumi CLI {version} ({_found(on_path)}), and no Go to build it with",
-            hint=f"install Pulumi {version} so that it is on PATH, or a Go that tools/go.mod is content with "
-            "(Debian: apt-get install golang-go)",
-        )
-    return _build(go, version, built, progress)
-
-
-def _found(on_path: str | None) -> str:
-    if on_path is None:
-        return "none is on PATH"
-    return f"{on_path} is {_version_of(Path(on_path)) or 'of an unknown version'}"
+    if on_path is not None:
+        progress(f"{on_path} is {_version_of(Path(on_path)) or 'of an unknown version'}, not {version}")
+    return _build(version, built, progress)
 
 
 def _version_of(pulumi: Path) -> str | None:
@@ -65,36 +55,47 @@ def _version_of(pulumi: Path) -> str | None:
     return found[1] if found and done.returncode == 0 else None
 
 
-def _build(go: str, version: str, built: Path, progress: Callable[[str], None]) -> Path:
+def _build(version: str, built: Path, progress: Callable[[str], None]) -> Path:
     """Build beside the final place and move it there, one at a time: a second caller waits for the first."""
     built.parent.mkdir(parents=True, exist_ok=True)
     with (built.parent / "pulumi.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if built.exists():
             return built
-        progress(f"building the Pulumi CLI {version} from its Go module (once; about 5 minutes on 2 cores)")
         part = built.with_name(f"{built.name}.part")
-        _go_build(go, version, part)
+        with go_toolchain(built.parent / "pulumi.build", progress) as (go, environment):
+            progress(
+                f"building the Pulumi CLI {version} from its Go module (once; about 5 minutes on 2 cores)"
+            )
+            _go_build(go, environment, version, part)
         if (is_version := _version_of(part)) != version:
             part.unlink(missing_ok=True)
             raise LabError(
                 f"tools/go.mod builds Pulumi {is_version}, but the Python SDK is {version}",
-                hint="bring both to the same version; see tools/README.md",
+                hint="bring both to the same version; tools/README.md says how",
             )
         part.rename(built)
     return built
 
 
-def _go_build(go: str, version: str, part: Path) -> None:
+def _go_build(go: Path, environment: Mapping[str, str], version: str, part: Path) -> None:
     command = [
-        "nice", go, "build", "-trimpath", "-p", str(BUILD_MEMORY_JOBS),
+        "nice", str(go), "build", "-trimpath", "-p", str(COMPILERS),
         "-ldflags", f"-s -w -X {VERSION_VARIABLE}=v{version}", "-o", str(part), MODULE,
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=PROJECT / "tools", capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=PROJECT / "tools",
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         part.unlink(missing_ok=True)
         said = "\n".join(done.stderr.strip().splitlines()[-SAID_LINES:])
         raise LabError(
             f"building the Pulumi CLI {version} failed:\n{said}",
-            hint=f"a Go module proxy must be reachable (GOPROXY), or install Pulumi {version} on PATH",
+            hint=f"install Pulumi {version} on PATH, or see that a Go module proxy can be reached (GOPROXY) and "
+            "that there are 3 GB of disk",
         )

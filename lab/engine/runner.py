@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -32,6 +33,7 @@ class Interruptible(automation.PulumiCommand):
     def __init__(self, context: EngineContext, version: str, lock: int, cancelled: threading.Event) -> None:
         self.command = str(context.pulumi)
         self.version = VersionInfo.parse(version)
+        self._directory = context.directory
         self._lock = lock
         self._cancelled = cancelled
 
@@ -43,38 +45,41 @@ class Interruptible(automation.PulumiCommand):
         on_output: OnOutput | None = None,
         on_error: OnOutput | None = None,
     ) -> automation.CommandResult:
-        """Run a command of the CLI; raises the Automation API's CommandError if it fails."""
-        with subprocess.Popen(
-            [self.command, "--non-interactive", *args],
-            cwd=cwd,
-            env={**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            start_new_session=True,
-            pass_fds=(self._lock,),
-        ) as process:
-            lines: dict[str, list[str]] = {"stdout": [], "stderr": []}
-            readers = [
-                threading.Thread(target=_collect, args=(process.stdout, lines["stdout"], on_output)),
-                threading.Thread(target=_collect, args=(process.stderr, lines["stderr"], on_error)),
-            ]
-            for reader in readers:
-                reader.start()
-            interrupted = self._wait(process)
-            for reader in readers:
-                reader.join()
-        if interrupted:
-            raise KeyboardInterrupt
-        result = automation.CommandResult(
-            stdout="\n".join(lines["stdout"]), stderr="\n".join(lines["stderr"]), code=process.returncode
-        )
+        """Run a command of the CLI; raises the Automation API's CommandError if it fails.
+
+        Its output goes to files: a pipe whose reader was killed would kill the engine with SIGPIPE at its next
+        word, before it has saved its state.
+        """
+        # The caller's own passphrase, even an empty one, would be preferred to the file of the lab's.
+        inherited = {key: value for key, value in os.environ.items() if key != "PULUMI_CONFIG_PASSPHRASE"}
+        files = {name: self._directory / f"engine.{name}" for name in ("stdout", "stderr")}
+        with (
+            files["stdout"].open("w") as stdout,
+            files["stderr"].open("w") as stderr,
+            subprocess.Popen(
+                [self.command, "--non-interactive", *args],
+                cwd=cwd,
+                env={**inherited, **additional_env, "PULUMI_AUTOMATION_API": "true"},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+                pass_fds=(self._lock,),
+            ) as process,
+        ):
+            if self._wait(process):
+                raise KeyboardInterrupt
+        said = {name: file.read_text(errors="replace").rstrip("\n") for name, file in files.items()}
+        for name, tell in (("stdout", on_output), ("stderr", on_error)):
+            if tell is not None:
+                for line in said[name].splitlines():
+                    tell(line)
+        result = automation.CommandResult(**said, code=process.returncode)
         if process.returncode != 0:
             raise create_command_error(result)
         return result
 
-    def _wait(self, process: subprocess.Popen[str]) -> bool:
+    def _wait(self, process: subprocess.Popen[bytes]) -> bool:
         """Wait for the end; whether Ctrl-C came meanwhile. The engine takes a second SIGINT as: at once."""
         interrupted = told = False
         while True:
@@ -90,13 +95,6 @@ class Interruptible(automation.PulumiCommand):
                 process.send_signal(signal.SIGINT)
             else:
                 return interrupted
-
-
-def _collect(stream: Any, lines: list[str], tell: OnOutput | None) -> None:
-    for line in stream:
-        lines.append(line.rstrip())
-        if tell is not None:
-            tell(line.rstrip())
 
 
 class Workspace(automation.LocalWorkspace):
@@ -137,6 +135,8 @@ def open_stack(
     extra_environment: Mapping[str, str],
 ) -> Stack:
     """The stack, made if it is new."""
+    # A cancelled engine hangs up on the program, which says so at length; the engine's own words tell enough.
+    logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
     workspace = Workspace(
         work_dir=str(context.work_dir),
         program=program,

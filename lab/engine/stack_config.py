@@ -29,7 +29,7 @@ def stack_config(file: Path, project: str, overrides: Mapping[str, Json]) -> dic
     if encrypted:
         raise LabError(
             f"{file.name}: {', '.join(encrypted)} is encrypted for the stack's own secrets provider",
-            hint="override it, as in --config access.private_key_file=FILE",
+            hint="override it, as in --config private_key_file=FILE",
         )
     return config
 

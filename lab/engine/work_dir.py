@@ -53,8 +53,9 @@ def environment(context: EngineContext) -> dict[str, str]:
     own_home = {"PULUMI_HOME": str(context.directory / "home")}
     return {
         **(own_home if context.plugins is Plugins.STAND_IN else {}),
-        "PULUMI_BACKEND_URL": f"file://{context.directory / 'state'}",
-        "PULUMI_CONFIG_PASSPHRASE": "",
+        # Without the attributes beside each file: they are not written atomically, and an engine that was killed
+        # while it wrote them could not read its state any more.
+        "PULUMI_BACKEND_URL": f"file://{context.directory / 'state'}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(context.directory / "passphrase"),
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_SKIP_UPDATE_CHECK": "true",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from lab.providers.aws.client import Aws
 from lab.providers.aws.config import read_config
 from lab.providers.aws.functions import FUNCTIONS
@@ -20,6 +22,7 @@ class AwsProvider(Provider):
     """Stateless but for its clients: what is, the cloud knows."""
 
     version = "7.51.1"
+    derived = MappingProxyType({"tagsAll": "tags"})
 
     def __init__(self, aws: Aws | None = None) -> None:
         super().__init__()

@@ -6,6 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from lab.providers.plugin.diff import Change
@@ -79,6 +80,7 @@ class Provider(ABC):
     """Resources and functions of one package. Methods run in threads, any number at once."""
 
     version: str
+    derived: Mapping[str, str] = MappingProxyType({})  # outputs that show what is in an input of another name
 
     def __init__(self) -> None:
         self.cancelled = threading.Event()

@@ -17,8 +17,8 @@ from pulumi.runtime.proto import provider_pb2 as pb
 
 from lab.providers.plugin.diff import Change
 from lab.providers.plugin.errors import CheckFailure, InvalidInputsError, PartlyMadeError, ProviderError
-from lab.providers.plugin.provider import Provider, Urn
-from lab.providers.plugin.values import decode_map, encode_map
+from lab.providers.plugin.provider import Provider, Urn, Values
+from lab.providers.plugin.values import decode_map, encode_map, like_secret
 
 log = logging.getLogger(__name__)
 Context = Any  # a grpc.ServicerContext: neither it nor generated messages have types
@@ -26,7 +26,7 @@ Message = Any
 
 
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
-    """Not announced: secrets (the engine keeps them itself), resources, outputs. Announced: previews."""
+    """Announced to the engine: previews and secrets. What was secret in a question is so in its answer."""
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
@@ -58,14 +58,15 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Message, context: Context) -> Message:
         with self._call(context, "configuring the provider"):
             self.provider.configure(decode_map(request.args))
-            return pb.ConfigureResponse(supportsPreview=True)
+            return pb.ConfigureResponse(supportsPreview=True, acceptSecrets=True)
 
     def Check(self, request: Message, context: Context) -> Message:
         urn = Urn(request.urn)
         with self._call(context, f"checking {urn}"):
             old, new = decode_map(request.olds), decode_map(request.news)
             checked = self.provider.check(urn, old, new, request.randomSeed)
-            return pb.CheckResponse(inputs=encode_map(checked.inputs), failures=_failures(checked.failures))
+            inputs = encode_map(like_secret(checked.inputs, request.news))
+            return pb.CheckResponse(inputs=inputs, failures=_failures(checked.failures))
 
     def Diff(self, request: Message, context: Context) -> Message:
         urn = Urn(request.urn)
@@ -85,9 +86,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Create(self, request: Message, context: Context) -> Message:
         urn = Urn(request.urn)
-        with self._call(context, f"creating {urn}"):
+        with self._call(context, f"creating {urn}", request.properties):
             made = self.provider.create(urn, decode_map(request.properties), preview=request.preview)
-            return pb.CreateResponse(id=made.id, properties=encode_map(made.state))
+            return pb.CreateResponse(id=made.id, properties=self._state(made.state, request.properties))
 
     def Read(self, request: Message, context: Context) -> Message:
         urn = Urn(request.urn)
@@ -95,7 +96,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             state, inputs = decode_map(request.properties), decode_map(request.inputs)
             found = self.provider.read(urn, request.id, state, inputs)
             return pb.ReadResponse(
-                id=found.id, properties=encode_map(found.state), inputs=encode_map(found.inputs)
+                id=found.id,
+                properties=self._state(found.state, request.properties),
+                inputs=encode_map(like_secret(found.inputs, request.inputs)),
             )
 
     def Update(self, request: Message, context: Context) -> Message:
@@ -103,7 +106,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         with self._call(context, f"updating {urn}"):
             old, state, new = map(decode_map, (request.old_inputs, request.olds, request.news))
             updated = self.provider.update(urn, request.id, old, state, new, preview=request.preview)
-            return pb.UpdateResponse(properties=encode_map(updated))
+            return pb.UpdateResponse(properties=self._state(updated, request.news))
 
     def Delete(self, request: Message, context: Context) -> Message:
         urn = Urn(request.urn)
@@ -119,14 +122,17 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
                 return pb.InvokeResponse(failures=_failures(error.failures))
             return pb.InvokeResponse(**{"return": encode_map(answer)})
 
+    def _state(self, state: Values, given: Message) -> Message:
+        return encode_map(like_secret(state, given, self.provider.derived))
+
     @contextmanager
-    def _call(self, context: Context, what: str) -> Iterator[None]:
+    def _call(self, context: Context, what: str, given: Message = None) -> Iterator[None]:
         with self._idle:
             self._under_way += 1
         try:
             yield
         except PartlyMadeError as error:
-            _abort_partly_made(context, error)
+            _abort_partly_made(context, error, given)
         except ProviderError as error:
             # A code that the engine takes as: nothing was made, nothing is pending.
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
@@ -140,7 +146,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def _failures(failures: Sequence[CheckFailure]) -> list[Message]:
-    return [pb.CheckFailure(property=failure.path, reason=failure.reason) for failure in failures]
+    # The reason names the property itself; where the engine is given its name, it prints the value, secret or not.
+    return [pb.CheckFailure(reason=failure.reason) for failure in failures]
 
 
 def _property_diff(change: Change) -> Message:
@@ -148,13 +155,13 @@ def _property_diff(change: Change) -> Message:
     return pb.PropertyDiff(kind=pb.PropertyDiff.Kind.Value(name), inputDiff=True)
 
 
-def _abort_partly_made(context: Context, error: PartlyMadeError) -> NoReturn:
+def _abort_partly_made(context: Context, error: PartlyMadeError, given: Message) -> NoReturn:
     detail = any_pb2.Any()
     detail.Pack(
         pb.ErrorResourceInitFailed(
             id=error.id,
-            properties=encode_map(error.state),
-            inputs=encode_map(error.inputs),
+            properties=encode_map(like_secret(error.state, given)),
+            inputs=encode_map(like_secret(error.inputs, given)),
             reasons=[error.reason],
         )
     )

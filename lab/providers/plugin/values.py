@@ -1,8 +1,7 @@
 """Property values on the wire and as plain Python.
 
 Plain: str, float, bool, None, list, dict; besides them `UNKNOWN` (in a preview, not yet known) and `Asset`.
-Secrets do not show: the plugins do not ask for them, so the engine itself keeps a property secret that was
-given as one. `Secret` only marks what a function returns.
+Secrets do not show: decoding unwraps them, and `like_secret` marks in an answer what was secret in the question.
 """
 
 from __future__ import annotations
@@ -80,6 +79,39 @@ def decode_map(struct: Struct) -> dict[str, Plain]:
 def encode_map(values: Mapping[str, Plain]) -> Struct:
     """Properties to the wire; None is left out."""
     return Struct(fields={key: _encode(value) for key, value in values.items() if value is not None})
+
+
+def like_secret(
+    values: Mapping[str, Plain], given: Struct, derived: Mapping[str, str] | None = None
+) -> dict[str, Plain]:
+    """Values with those marked that were secret in `given`, at any depth.
+
+    `derived` names properties that are made from others, as in `{"tagsAll": "tags"}`, and so share their secrets.
+    """
+    marked = {
+        key: _like(value, given.fields[key]) if key in given.fields else value
+        for key, value in values.items()
+    }
+    for key, source in (derived or {}).items():
+        if key in marked and source in given.fields and _has_secret(given.fields[source]):
+            marked[key] = Secret(marked[key])
+    return marked
+
+
+def _like(value: Plain, given: Value) -> Plain:
+    if value is None:
+        return None
+    fields = given.struct_value.fields
+    if SIGNATURE_KEY not in fields and isinstance(value, dict):
+        return like_secret(value, given.struct_value)
+    return Secret(value) if _has_secret(given) else value
+
+
+def _has_secret(given: Value) -> bool:
+    fields = given.struct_value.fields
+    if SIGNATURE_KEY in fields and fields[SIGNATURE_KEY].string_value == SECRET_SIGNATURE:
+        return True
+    return any(map(_has_secret, (*fields.values(), *given.list_value.values)))
 
 
 def is_known(value: Plain) -> bool:

@@ -114,5 +114,5 @@ def _root_block_device(aws: Aws, instance: Values, known: Values) -> Any:
         "iops": volume.get("Iops"),
         "throughput": volume.get("Throughput"),
         "deleteOnTermination": mapping["Ebs"].get("DeleteOnTermination", True),
-        **read_tags(aws, volume.get("Tags")),
+        "tags": read_tags(aws, volume.get("Tags"))["tags"],
     }

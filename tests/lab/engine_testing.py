@@ -1,0 +1,124 @@
+"""A stack of its own for each test of the engine: real CLI, real stand-in plugins, the lab's API without guests.
+
+python -m tests.lab.engine_testing DIRECTORY ENDPOINT [KEY=VALUE …]     an `up` in a process that can be killed
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.engine import EngineContext, ProgressEvent, Result, destroy, ensure_pulumi, preview, refresh, up
+from lab.errors import LabError
+from lab.paths import PROJECT
+from lab.providers.aws.client import Aws
+from tests.unit.provider_cloud import Resources
+
+Json = Any
+KEYS = [
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBvYFmfbV9iUoVq7g2RmCz3wyLhzdpQFqLfXdHPVxhYB one",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKKIHTFr5SGU0wIwYz1o7iPjMRyqVJFcZ1sx8wZ4cGTm two",
+]
+TOKEN = "s3cr3t-t0k3n"
+PROGRAM = Path(__file__).with_name("engine_program.py")
+SETTINGS: Mapping[str, Json] = {"name": "first", "hosts": 1, "public_key": KEYS[0]}
+
+
+@dataclass
+class StackUnderTest:
+    """Runs the engine on the test program with changed settings."""
+
+    directory: Path
+    cloud: Resources
+    settings: dict[str, Json] = field(default_factory=lambda: dict(SETTINGS))
+    events: list[ProgressEvent] = field(default_factory=list)
+
+    @property
+    def aws(self) -> Aws:
+        """The cloud as somebody else sees it."""
+        return self.cloud.aws
+
+    def __post_init__(self) -> None:
+        self.use_token(TOKEN)
+
+    def use_token(self, token: str) -> None:
+        """The program's secret from now on; by a file, because configuration is in clear."""
+        file = self.directory.parent / "token"
+        file.write_text(token)
+        self.settings["token_file"] = str(file)
+
+    def context(self, **settings: Json) -> EngineContext:
+        """With these settings from now on."""
+        self.settings |= settings
+        return context(self.directory, self.aws.config.endpoint, self.settings)
+
+    def up(self, *, refresh: bool = False, replace: tuple[str, ...] = (), **settings: Json) -> Result:
+        """`up` with these settings from now on."""
+        return up(self.context(**settings), on_event=self.events.append, refresh=refresh, replace=replace)
+
+    def preview(self, **settings: Json) -> Result:
+        """`preview` with these settings, once."""
+        return preview(context(self.directory, self.aws.config.endpoint, {**self.settings, **settings}))
+
+    def refresh(self) -> Result:
+        """Read what really is."""
+        return refresh(self.context())
+
+    def destroy(self) -> Result:
+        """Remove everything."""
+        return destroy(self.context())
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """`up` in a process of its own."""
+        command = [
+            sys.executable, "-m", "tests.lab.engine_testing",
+            str(self.directory), self.aws.config.endpoint, json.dumps(self.settings),
+        ]  # fmt: skip
+        return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def instances(self) -> list[str]:
+        """Ids of the instances that are not terminated."""
+        wanted = [{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
+        reservations = self.aws.ec2("describe_instances", Filters=wanted)["Reservations"]
+        return [instance["InstanceId"] for r in reservations for instance in r["Instances"]]
+
+    def count(self, operation: str, key: str) -> int:
+        """How many there are, of a describe call that takes no arguments."""
+        return len(self.aws.ec2(operation)[key])
+
+
+def context(directory: Path, endpoint: str, settings: Mapping[str, Json]) -> EngineContext:
+    """An engine whose configuration is all overrides."""
+    stack_file = directory.parent / "Pulumi.test.yaml"
+    if not stack_file.exists():
+        stack_file.write_text("config:\n  aws:region: us-east-1\n")
+    return EngineContext(
+        directory=directory,
+        pulumi=ensure_pulumi(print),
+        ec2_endpoint=endpoint,
+        stack="test",
+        project="engine",
+        stack_file=stack_file,
+        program=PROGRAM,
+        config=settings,
+    )
+
+
+def main() -> int:
+    """`up`, as a process."""
+    directory, endpoint, settings = sys.argv[1:4]
+    try:
+        print(json.dumps(up(context(Path(directory), endpoint, json.loads(settings))).as_json()))
+    except LabError as error:
+        print(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

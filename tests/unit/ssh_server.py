@@ -1,0 +1,182 @@
+"""An SSH server on loopback that runs commands for real, for tests of what connects to hosts."""
+# ruff: noqa: ARG002 - the methods and their arguments are paramiko's
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import paramiko
+
+USER = "admin"
+
+
+def make_key() -> paramiko.PKey:
+    """ECDSA: fast to make."""
+    return paramiko.ECDSAKey.generate()
+
+
+def private_text(key: paramiko.PKey, directory: Path) -> str:
+    """A key in the form that settings have it."""
+    file = directory / "key"
+    key.write_private_key_file(str(file))
+    return file.read_text()
+
+
+@dataclass
+class SshServer:
+    """Believes one key, and takes environment variables named LC_*, as a stock sshd does."""
+
+    accepts: paramiko.PKey
+    host_key: paramiko.PKey = field(default_factory=make_key)
+    connections: int = 0
+    refuse_first: int = 0  # so many connections are hung up on before the server answers
+    forwarded: list[tuple[str, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open: list[paramiko.Transport] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._listener.getsockname()[1])
+
+    def hang_up(self) -> None:
+        """End every session, as a host does that is switched off."""
+        for transport in self._open:
+            transport.close()
+        self._open.clear()
+
+    def close(self) -> None:
+        """Stop listening, and hang up."""
+        self._listener.close()
+        self.hang_up()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                stream, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            if self.connections <= self.refuse_first:
+                stream.close()
+                continue
+            transport = paramiko.Transport(stream)
+            transport.add_server_key(self.host_key)
+            transport.set_subsystem_handler("sftp", paramiko.SFTPServer, DiskSftp)
+            transport.start_server(server=_Session(self))
+            self._open.append(transport)
+
+
+class _Session(paramiko.ServerInterface):
+    def __init__(self, server: SshServer) -> None:
+        self._server = server
+        self._environment: dict[int, dict[str, str]] = {}
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        good = username == USER and key.get_base64() == self._server.accepts.get_base64()
+        return paramiko.common.AUTH_SUCCESSFUL if good else paramiko.common.AUTH_FAILED
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.common.OPEN_SUCCEEDED
+
+    def check_channel_env_request(self, channel: paramiko.Channel, name: bytes, value: bytes) -> bool:
+        if not name.startswith(b"LC_"):
+            return False
+        self._environment.setdefault(channel.chanid, {})[name.decode()] = value.decode()
+        return True
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        environment = {**os.environ, **self._environment.get(channel.chanid, {})}
+        threading.Thread(target=_run, args=(channel, command.decode(), environment), daemon=True).start()
+        return True
+
+    def check_channel_direct_tcpip_request(
+        self, chanid: int, origin: tuple[str, int], destination: tuple[str, int]
+    ) -> int:
+        self._server.forwarded.append(destination)
+        threading.Thread(target=self._forward, args=(chanid, destination), daemon=True).start()
+        return paramiko.common.OPEN_SUCCEEDED
+
+    def _forward(self, chanid: int, destination: tuple[str, int]) -> None:
+        stream = socket.create_connection(destination)
+        channel = None
+        while channel is None or channel.chanid != chanid:
+            channel = self._server._open[-1].accept(10)
+        threading.Thread(target=_pump, args=(channel, stream), daemon=True).start()
+        _pump(stream, channel)
+
+
+def _pump(source: socket.socket | paramiko.Channel, target: socket.socket | paramiko.Channel) -> None:
+    while data := source.recv(32768):
+        target.sendall(data)
+    target.close()
+
+
+def _run(channel: paramiko.Channel, command: str, environment: dict[str, str]) -> None:
+    with subprocess.Popen(
+        ["sh", "-c", command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as process:
+        assert process.stdin is not None
+        readers = [
+            threading.Thread(target=_copy, args=(process.stdout, channel.sendall)),
+            threading.Thread(target=_copy, args=(process.stderr, channel.sendall_stderr)),
+        ]
+        for reader in readers:
+            reader.start()
+        try:
+            while data := channel.recv(32768):
+                process.stdin.write(data)
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+        for reader in readers:
+            reader.join()
+        channel.send_exit_status(process.wait())
+        channel.close()
+
+
+def _copy(source: object, send: object) -> None:
+    while data := source.read1(32768):  # type: ignore[attr-defined]
+        send(data)  # type: ignore[operator]
+
+
+class DiskSftp(paramiko.SFTPServerInterface):
+    """The real file system."""
+
+    def stat(self, path: str) -> paramiko.SFTPAttributes | int:
+        try:
+            return paramiko.SFTPAttributes.from_stat(Path(path).stat())
+        except OSError as error:
+            return paramiko.SFTPServer.convert_errno(error.errno or 0)
+
+    def mkdir(self, path: str, attr: paramiko.SFTPAttributes) -> int:
+        try:
+            Path(path).mkdir()
+        except OSError as error:
+            return paramiko.SFTPServer.convert_errno(error.errno or 0)
+        return paramiko.common.AUTH_SUCCESSFUL  # 0, as SFTP_OK
+
+    def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
+        try:
+            file = os.fdopen(os.open(path, flags, 0o644), "wb")
+        except OSError as error:
+            return paramiko.SFTPServer.convert_errno(error.errno or 0)
+        handle = paramiko.SFTPHandle(flags)
+        handle.writefile = file  # type: ignore[attr-defined]
+        handle.filename = path  # type: ignore[attr-defined]
+        return handle
