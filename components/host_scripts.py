@@ -44,6 +44,7 @@ def _script(name: str, mode: str = "0755") -> HostFile:
 COMMON = (
     _script("lib.sh", "0644"),
     _script("apply"),
+    _script("status"),
     HostFile(source="causeway.service", target="/etc/systemd/system/causeway.service", mode="0644"),
 )
 EXTRA: Mapping[Concern, Sequence[HostFile]] = {Concern.ECHO: (_script("echo_service.py"),)}
