@@ -239,8 +239,9 @@ def leave(status_code: int) -> None:
 
 def main() -> None:
     """Run; a LabError is for a person and needs no traceback."""
+    interrupted = 130  # as shells count: 128 + SIGINT
     try:
-        app(standalone_mode=False)
+        status_code = app(standalone_mode=False)
     except LabError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]lab:[/] ", end="")
         print(error, file=sys.stderr)
@@ -248,11 +249,13 @@ def main() -> None:
     except typer.Exit as ended:
         sys.exit(ended.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        print("lab: interrupted; `lab up` goes on from here, `lab down` cleans up", file=sys.stderr)
-        sys.exit(130)
+        status_code = interrupted
     except Exception as error:
         usage = getattr(error, "show", None)  # typer's own usage errors know how to show themselves
         if usage is None:
             raise
         usage()
         sys.exit(2)
+    if status_code == interrupted:
+        print("lab: interrupted; `lab up` goes on from here, `lab down` cleans up", file=sys.stderr)
+    sys.exit(status_code)

@@ -50,12 +50,13 @@ def run_engine(client: Client, request: Request, progress: Progress) -> Json:
 
 def show(progress: Progress, event: Json) -> None:
     """A line per resource that is done, and what is under way."""
-    what = f"{event['op']} {event['name']}"
     if event["phase"] == "message":
         show_message(progress, event)
-    elif event["op"] in QUIET or event["type"].startswith(NOT_REAL):
         return
-    elif event["phase"] == "started":
+    what = f"{event['op']} {event['name']}"
+    if event["op"] in QUIET or event["type"].startswith(NOT_REAL):
+        return
+    if event["phase"] == "started":
         progress.under_way(what)
     elif event["phase"] == "done":
         progress.over(what)

@@ -30,6 +30,7 @@ class EngineCall:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._action = ""
+        self._cancelling = threading.Event()
 
     def current(self) -> str | None:
         """What the engine is at, or None."""
@@ -37,13 +38,14 @@ class EngineCall:
 
     def cancel(self) -> None:
         """Ask a running operation to stop and save its state: its standard input ends."""
+        self._cancelling.set()
         process = self._process
         if process is not None and process.stdin is not None and not process.stdin.closed:
             process.stdin.close()
 
     def run(self, call: Call, message: Mapping[str, Json]) -> Json:
         """Run `message["request"]` (see lab.daemon.engine_child) and hand its events to the caller."""
-        if not self._lock.acquire(blocking=False):
+        if not self._lock.acquire(blocking=False) and not self._free_soon(call):
             raise LabError(
                 f"the lab {self._paths.name!r} is busy with {self._action!r}",
                 hint="wait until it has ended, or end it with Ctrl-C where it runs",
@@ -53,7 +55,16 @@ class EngineCall:
             return self._run(call, message)
         finally:
             self._process = None
+            self._cancelling.clear()
             self._lock.release()
+
+    def _free_soon(self, call: Call) -> bool:
+        """Wait for a run that was interrupted to come to its end; holds the lock if true."""
+        if not self._cancelling.is_set():
+            return False
+        message = "an interrupted run is still ending what it had begun"
+        call.event({"phase": "message", "name": "", "severity": "info", "message": message})
+        return self._lock.acquire(timeout=2 * CANCEL_DEADLINE_S)
 
     def _run(self, call: Call, message: Mapping[str, Json]) -> Json:
         with subprocess.Popen(

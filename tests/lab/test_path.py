@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import boto3
 import pytest
@@ -80,14 +81,7 @@ def test_without_the_neighbour_it_does_not(lab: LabUnderTest) -> None:
 
 
 def test_without_the_rule_for_protocol_47_it_does_not(lab: LabUnderTest) -> None:
-    state = lab.status()
-    ec2 = boto3.client(
-        "ec2",
-        endpoint_url=state["ec2_endpoint"],
-        region_name=state["region"],
-        aws_access_key_id=state["credentials"]["access_key_id"],
-        aws_secret_access_key=state["credentials"]["secret_access_key"],
-    )
+    ec2 = client(lab)
     rules = [
         rule
         for rule in ec2.describe_security_group_rules()["SecurityGroupRules"]
@@ -107,16 +101,59 @@ def test_without_the_rule_for_protocol_47_it_does_not(lab: LabUnderTest) -> None
 
 
 def test_the_user_instance_opens_nothing_towards_func_hosts(lab: LabUnderTest) -> None:
-    lab.succeed(USER, f"ip route replace 10.0.0.0/24 via {next(iter(user_eni_addresses(lab)))}")
-    lab.succeed(USER, f"ip route replace 192.168.80.0/24 via {next(iter(user_eni_addresses(lab)))}")
-    before = dropped(lab)
+    eni = next(iter(user_eni_addresses(lab)))
+    targets = ("10.0.0.3", "10.0.0.4", "192.168.80.8", eni)
+    attempt = "timeout 3 bash -c 'exec 3<>/dev/tcp/{}/22'"
+    with unguarded(lab):
+        for target in targets[:3]:
+            lab.succeed(USER, f"ip route replace {target}/32 via {eni}")
+        before = dropped(lab)
+        try:
+            for target in targets:
+                lab.fail(USER, attempt.format(target))
+        finally:
+            for target in targets[:3]:
+                lab.succeed(USER, f"ip route del {target}/32")
+        assert dropped(lab) >= before + len(targets)
+    lab.succeed(FUNC, HTTP)
+
+
+@contextmanager
+def unguarded(lab: LabUnderTest) -> Iterator[None]:
+    """What AWS keeps away by itself reaches the proxy: the user instance's group lets everything out, and neither
+    ENI checks source and destination. Only the proxy's own filter is left.
+    """
+    ec2 = client(lab)
+    enis = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    user = next(e for e in enis if e["PrivateIpAddress"] == USER_ADDRESS)
+    proxy = next(e for e in enis if e["PrivateIpAddress"] in user_eni_addresses(lab))
+    group = user["Groups"][0]["GroupId"]
+    everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    ec2.authorize_security_group_egress(GroupId=group, IpPermissions=everything)
+    for eni in (user, proxy):
+        ec2.modify_network_interface_attribute(
+            NetworkInterfaceId=eni["NetworkInterfaceId"], SourceDestCheck={"Value": False}
+        )
     try:
-        for target in ("10.0.0.3", "10.0.0.4", "192.168.80.8"):
-            lab.fail(USER, f"timeout 3 bash -c 'exec 3<>/dev/tcp/{target}/22'")
+        yield
     finally:
-        lab.succeed(USER, "ip route del 10.0.0.0/24; ip route del 192.168.80.0/24")
-    # source/dest check keeps them off the ENI altogether, or the proxy drops and counts them
-    assert dropped(lab) >= before
+        for eni in (user, proxy):
+            ec2.modify_network_interface_attribute(
+                NetworkInterfaceId=eni["NetworkInterfaceId"], SourceDestCheck={"Value": True}
+            )
+        ec2.revoke_security_group_egress(GroupId=group, IpPermissions=everything)
+
+
+def client(lab: LabUnderTest) -> Any:
+    """boto3's EC2 client for the lab's API."""
+    state = lab.status()
+    return boto3.client(
+        "ec2",
+        endpoint_url=state["ec2_endpoint"],
+        region_name=state["region"],
+        aws_access_key_id=state["credentials"]["access_key_id"],
+        aws_secret_access_key=state["credentials"]["secret_access_key"],
+    )
 
 
 def test_a_foreign_source_in_the_tunnel_is_dropped_and_counted(lab: LabUnderTest) -> None:
