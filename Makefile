@@ -3,6 +3,9 @@ SHELL := /usr/bin/env bash
 PYTHON := .venv/bin/python
 SHELL_FILES := $(wildcard hostscripts/*.sh hostscripts/apply hostscripts/status tools/*.sh .ci/run)
 
+# Tests that fork into namespaces of their own: not in a process in which gRPC has threads already.
+FORKING_TESTS := $(wildcard tests/lab/test_fabric_*.py tests/lab/test_metadata_*.py tests/lab/test_machine_*.py)
+
 .PHONY: help setup lab down test check unit e2e bench lock schema clean
 
 help: ## Show this list
@@ -26,7 +29,8 @@ unit: setup ## The fast tests alone
 	@$(PYTHON) -m pytest -q -n auto -m "not lab" tests/unit tests/hostscripts
 
 e2e: setup ## The tests with real guests
-	@$(PYTHON) -m pytest -q tests/lab
+	@$(PYTHON) -m pytest -q $(FORKING_TESTS)
+	@$(PYTHON) -m pytest -q tests/lab $(FORKING_TESTS:%=--ignore=%)
 
 bench: setup ## Measure speed and memory; prints a table, writes build/bench.json
 	@$(PYTHON) -m ops bench
