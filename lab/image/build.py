@@ -14,8 +14,10 @@ from lab.image.files import SOURCE, SUITE, Root, pack_guest_files, packages
 from lab.image.mirror import debian_mirror, proxy_options
 from lab.image.tools import SEARCH, require_space, require_tools
 
+# What a build starts ends with it, also after SIGKILL: nobody must write to a directory whose lock is free.
+TOGETHER = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
 # An ordinary user becomes root of a user namespace, in which mmdebstrap may chroot, mount and chown.
-AS_ROOT = ["unshare", "--user", "--map-root-user", "--map-auto", "--mount", "--pid", "--fork", "--kill-child"]
+AS_ROOT = [*TOGETHER, "--user", "--map-root-user", "--map-auto"]
 LAST_LINES = 5
 FULL_BYTES = 32 << 20  # less than this left after a failure: the disk was the reason
 
@@ -30,7 +32,8 @@ def build_root(root: Root, progress: Callable[[str], None]) -> None:
     with becoming(root.directory) as partial:
         pack_guest_files(partial / "guest.tar")
         argv = [str(SOURCE / "build.sh"), SUITE, mirror, ",".join(packages()), str(partial), *proxy_options()]
-        run(argv if os.geteuid() == 0 else [*AS_ROOT, *argv], partial, root.directory.with_suffix(".log"))
+        prefix = TOGETHER if os.geteuid() == 0 else AS_ROOT
+        run([*prefix, *argv], partial, root.directory.with_suffix(".log"))
         (partial / "guest.tar").unlink()
 
 

@@ -67,7 +67,7 @@ def boot_and_save(image: Image) -> None:
     backing = ["-F", "raw", "-b", str(image.root.disk)]
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, str(image.disk)], check=True)
     machine = hardware(image)
-    qemu = Qemu(machine, image.template / "qemu.log")
+    qemu = Qemu(machine, image.template / "qemu.log", bound=True)
     try:
         wait_until_ready(qemu, machine.console)
         qemu.save(image.state)

@@ -71,7 +71,20 @@ def why_not_kvm(kernel: Path, device: Path = Path("/dev/kvm"), deadline_s: float
         return f"no {device}"
     if not os.access(device, os.R_OK | os.W_OK):
         return f"{device} may not be opened by this user"
-    argv = ["qemu-system-x86_64", "-M", "pc", *KVM.arguments, "-m", "256", "-nodefaults", "-display", "none"]
+    argv = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "qemu-system-x86_64",
+        "-M",
+        "pc",
+        *KVM.arguments,
+        "-m",
+        "256",
+        "-nodefaults",
+        "-display",
+        "none",
+    ]
     argv += ["-no-reboot", "-serial", "stdio", "-kernel", str(kernel), "-append", "console=ttyS0 panic=-1"]
     started = time.monotonic()
     try:
@@ -82,7 +95,8 @@ def why_not_kvm(kernel: Path, device: Path = Path("/dev/kvm"), deadline_s: float
         return f"{device} is there, but a kernel did not boot with it in {deadline_s:.0f} s"
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        return f"{device} is there, but QEMU cannot use it: {said[-1] if said else done.returncode}"
+        why = said[-1].removeprefix("qemu-system-x86_64: ") if said else f"exit status {done.returncode}"
+        return f"{device} is there, but QEMU cannot use it ({why[:100]})"
     if b"Unable to mount root" not in done.stdout:
         return f"a kernel did not come up with {device} ({time.monotonic() - started:.1f} s)"
     return ""

@@ -14,6 +14,7 @@ from lab.machine.qmp import MachineError, Qmp
 
 POLL_S = 0.005
 MIGRATE_S = 60.0
+BOUND = ("setpriv", "--pdeathsig", "KILL")
 IGNORE_SHARED = {"capabilities": [{"capability": "x-ignore-shared", "state": True}]}
 
 
@@ -21,13 +22,21 @@ class Qemu:
     """One process. It ends with `quit`, by a guest that powers itself off, or by a signal."""
 
     def __init__(
-        self, hardware: Hardware, log: Path, *, paused: bool = False, incoming: bool = False
+        self,
+        hardware: Hardware,
+        log: Path,
+        *,
+        paused: bool = False,
+        incoming: bool = False,
+        bound: bool = False,
     ) -> None:
+        """Start it; `bound` to the calling thread it ends with that, whatever ends it."""
         self.name = hardware.name
         self._log = log
         ours, theirs = socket.socketpair()
         with theirs, log.open("ab") as output:
             argv = command(hardware, theirs.fileno(), paused=paused, incoming=incoming)
+            argv = [*BOUND, *argv] if bound else argv
             try:
                 # Its own process group: an interrupt from the terminal is for whoever controls it.
                 self.process = subprocess.Popen(
@@ -47,10 +56,9 @@ class Qemu:
         try:
             self.qmp = Qmp(self.name, ours)
         except MachineError as error:
+            words = self.last_words() if self.process.poll() is not None else error.message
             self.kill()
-            raise MachineError(
-                f"{self.name} did not start: {self.last_words()}", hint=f"see {log}"
-            ) from error
+            raise MachineError(f"{self.name} did not start: {words}", hint=f"see {log}") from error
 
     def save(self, state: Path) -> None:
         """Write the state of all devices, without shared memory, and end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -101,6 +102,7 @@ class Qmp:
 
 _lock = threading.Lock()
 _loops: list[asyncio.AbstractEventLoop] = []
+os.register_at_fork(after_in_child=_loops.clear)  # the thread is not copied
 
 
 def loop() -> asyncio.AbstractEventLoop:

@@ -7,6 +7,7 @@ guest eth1 ── tap1 ┴── this network namespace ──┤ 10.9.N.1      
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -48,8 +49,6 @@ class Wire:
         ip("link", "set", "lo", "up")
         ip("addr", "add", "169.254.169.254/32", "dev", "lo")
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-        server = ThreadingHTTPServer(("169.254.169.254", 80), handler(self.documents))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def nic(self, number: int) -> Nic:
         """Device number `number`, with the address 10.9.NUMBER.5; opens its tap anew each time."""
@@ -61,6 +60,7 @@ class Wire:
         ip("addr", "replace", f"10.9.{number}.1/32", "dev", "lo")
         ip("route", "replace", f"10.9.{number}.5", "dev", tap)
         ip("route", "replace", "169.254.0.0/17", "dev", tap, "metric", str(100 + number))
+        serve_metadata(tap, self.documents)
         about = f"meta-data/network/interfaces/macs/{mac}"
         self.documents[f"{about}/device-number"] = str(number)
         self.documents[f"{about}/local-ipv4s"] = f"10.9.{number}.5\n10.9.{number}.100"
@@ -110,6 +110,15 @@ class Login:
         transport = self.client.get_transport()
         assert transport is not None
         return transport.get_remote_server_key().get_base64()
+
+
+def serve_metadata(device: str, documents: dict[str, str]) -> None:
+    """A listener per NIC, which answers through the NIC that it was asked through."""
+    server = ThreadingHTTPServer(("169.254.169.254", 80), handler(documents), bind_and_activate=False)
+    server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+    server.server_bind()
+    server.server_activate()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
 def handler(documents: dict[str, str]) -> type[BaseHTTPRequestHandler]:
