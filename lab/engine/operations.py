@@ -31,6 +31,8 @@ from lab.paths import PROJECT
 
 log = logging.getLogger(__name__)
 Json = Any
+# Events say all that we show; what the CLI prints beside them nobody reads.
+QUIETLY: dict[str, Any] = {"color": "never", "suppress_outputs": True, "suppress_progress": True}
 SLOW_IMPORTS = ("pulumi_aws", "pulumi_command", "pydantic")
 
 
@@ -94,9 +96,7 @@ def up(
             replace=list(replace) or None,
             target=list(target) or None,
             on_event=run.recorder.take,
-            color="never",
-            suppress_outputs=True,
-            suppress_progress=True,
+            **QUIETLY,
         )
     return run.result()
 
@@ -117,9 +117,7 @@ def preview(
             replace=list(replace) or None,
             target=list(target) or None,
             on_event=run.recorder.take,
-            color="never",
-            suppress_outputs=True,
-            suppress_progress=True,
+            **QUIETLY,
         )
     return run.result()
 
@@ -129,9 +127,7 @@ def refresh(
 ) -> Result:
     """Read what really is into the state; `Result.drift` says what was different."""
     with _run(context, on_event, cancelled, changes=True, program=False) as run:
-        run.stack.refresh(
-            on_event=run.recorder.take, color="never", suppress_outputs=True, suppress_progress=True
-        )
+        run.stack.refresh(on_event=run.recorder.take, **QUIETLY)
     return run.result()
 
 
@@ -140,9 +136,7 @@ def destroy(
 ) -> Result:
     """Delete everything that the state knows. The stack itself stays, empty."""
     with _run(context, on_event, cancelled, changes=True, program=False) as run:
-        run.stack.destroy(
-            on_event=run.recorder.take, color="never", suppress_outputs=True, suppress_progress=True
-        )
+        run.stack.destroy(on_event=run.recorder.take, **QUIETLY)
     return run.result()
 
 
