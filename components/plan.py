@@ -79,7 +79,7 @@ class TenantPlan:
     index: int
     network: CreatedNetwork | ExistingNetwork
     cidrs: tuple[IPv4Network, ...]  # what func hosts reach through the tunnel
-    user_eni_address: IPv4Address | None  # None: AWS chooses
+    user_eni_address: IPv4Address | None  # None: AWS chooses; never in a network of the stack's own
     overlay: IPv4Network
     proxy_overlay_address: IPv4Address
     func_overlay_addresses: tuple[IPv4Address, ...]  # by index of the func host

@@ -101,11 +101,19 @@ def _tenant(tenant: Tenant, func_hosts: int) -> TenantPlan:
         index=tenant.index,
         network=_network(tenant),
         cidrs=tenant.cidrs,
-        user_eni_address=tenant.user_eni_address,
+        user_eni_address=_user_eni_address(tenant),
         overlay=tenant.overlay.cidr,
         proxy_overlay_address=tenant.overlay.proxy,
         func_overlay_addresses=_func_overlay_addresses(tenant.overlay, func_hosts),
     )
+
+
+def _user_eni_address(tenant: Tenant) -> IPv4Address | None:
+    """In a network of the stack's own never AWS's choice: that might be the user instance's address."""
+    if tenant.user_eni_address is not None or tenant.create is None:
+        return tenant.user_eni_address
+    last = free(tenant.create.subnet_cidr)[-1]
+    return last - 1 if tenant.create.instance_address == last else last
 
 
 def _network(tenant: Tenant) -> CreatedNetwork | ExistingNetwork:

@@ -87,7 +87,8 @@ class Tenant(Group):
     )
     user_eni_address: Annotated[IPv4Address, ADDRESS] | None = Field(
         default=None,
-        description="Address of the proxy's ENI in the user subnet. Absent: AWS chooses.",
+        description="Address of the proxy's ENI in the user subnet. Absent: AWS chooses, or with create the last "
+        "free one.",
         examples=["172.16.101.10"],
     )
     overlay: Overlay = Field(description="The addresses inside the tunnels.")

@@ -28,10 +28,7 @@ class UserInstancesArgs:
 
 
 class UserInstances(pulumi.ComponentResource):
-    """One instance per network of the stack's own: HTTP says who the client is, TCP echoes.
-
-    The bastion has no way into a tenant's VPC, so with `bastion` access the instances stand unconfigured.
-    """
+    """One instance per network of the stack's own: HTTP says who the client is, TCP echoes."""
 
     hosts: dict[str, Host]
 
@@ -46,9 +43,8 @@ class UserInstances(pulumi.ComponentResource):
             if isinstance(tenant.network, CreatedNetwork) and network.instance_group is not None:
                 host = self._make_host(tenant, tenant.network, network, network.instance_group, args)
                 self.hosts[tenant.name] = host
-        if args.access.public:
-            for host in self.hosts.values():
-                self._configure(host, args)
+        for host in self.hosts.values():
+            self._configure(host, args)
         self.register_outputs({})
 
     def _make_host(

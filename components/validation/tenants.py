@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeVar
 
+from components.plan import AccessMode
 from components.validation.draft import Draft
 from components.validation.problem import Problem, shown
 
@@ -25,6 +26,7 @@ def check(draft: Draft) -> Iterator[Problem]:
     )
     for tenant in tenants:
         yield from _one_network(draft, tenant)
+        yield from _configurable(draft, tenant)
         yield from _same_account(draft, tenant)
         yield from _same_zone(draft, tenant)
 
@@ -64,6 +66,15 @@ def _one_network(draft: Draft, tenant: str) -> Iterator[Problem]:
             value="",
             rule="an existing tenant is given by vpc_id and subnet_id, both",
             way_out=f"add {missing}",
+        )
+
+
+def _configurable(draft: Draft, tenant: str) -> Iterator[Problem]:
+    mode = draft.at("access.mode", AccessMode)
+    if draft.has(f"{tenant}.create") and mode and mode.value is AccessMode.BASTION:
+        yield mode.problem(
+            f"leaves no way to configure the user instance of {tenant}.create: the bastion is in no tenant's VPC",
+            "set access.mode to public, or give the tenant an existing network by vpc_id and subnet_id",
         )
 
 

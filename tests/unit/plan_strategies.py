@@ -35,7 +35,8 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         config["access"]["mode"] = "public"
         del config["access"]["bastion_instance_type"], config["platform"]["access_subnet"]
     indexes = draw(st.lists(st.integers(1, _TENANTS), unique=True, max_size=_TENANTS))
-    config["tenants"] = [_tenant(draw, index, count) for index in indexes]
+    bastion = config["access"]["mode"] == "bastion"
+    config["tenants"] = [_tenant(draw, index, count, existing=bastion) for index in indexes]
     return config
 
 
@@ -48,7 +49,7 @@ def _platform(draw: st.DrawFn) -> tuple[dict[str, str], IPv4Network, IPv4Network
     return {key: str(network) for key, network in networks.items()}, func, proxy
 
 
-def _tenant(draw: st.DrawFn, index: int, hosts: int) -> dict[str, Any]:
+def _tenant(draw: st.DrawFn, index: int, hosts: int, *, existing: bool) -> dict[str, Any]:
     """Tenant N has 10.N.0.0/16 and overlays in 100.64+N.0.0/16, so that no two meet."""
     vpc = IPv4Network(f"10.{index}.0.0/16")
     subnet = draw(st.sampled_from(list(vpc.subnets(new_prefix=draw(st.integers(16, 20))))))
@@ -60,7 +61,7 @@ def _tenant(draw: st.DrawFn, index: int, hosts: int) -> dict[str, Any]:
         "cidrs": [str(subnet)],
         "overlay": _overlay(draw, index, hosts),
     }
-    if draw(st.booleans()):
+    if not existing and draw(st.booleans()):
         tenant["create"] = {
             "vpc_cidr": str(vpc),
             "subnet_cidr": str(subnet),

@@ -67,6 +67,13 @@ def test_bastion_and_existing_network() -> None:
     assert plan.tenants[0].user_eni_address is None
 
 
+def test_the_user_eni_of_a_created_network_never_takes_the_instances_address() -> None:
+    config = base()
+    assert str(plan_of(config).tenants[1].user_eni_address) == "172.17.101.254"
+    put(config, "tenants[1].create.instance_address", "172.17.101.254")
+    assert str(plan_of(config).tenants[1].user_eni_address) == "172.17.101.253"
+
+
 def test_overlay_is_used_to_its_last_address() -> None:
     config = base()
     put(config, "tenants[0].overlay.first_func", "10.0.0.252")

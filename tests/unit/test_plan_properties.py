@@ -86,7 +86,9 @@ def test_everything_lies_in_its_network(config: Config) -> None:
         if isinstance(tenant.network, CreatedNetwork):
             first, last = free(tenant.network.subnet_cidr)
             assert first <= tenant.network.instance_address <= last
-            assert tenant.user_eni_address is None or first <= tenant.user_eni_address <= last
+            assert tenant.user_eni_address is not None
+            assert first <= tenant.user_eni_address <= last
+            assert tenant.user_eni_address != tenant.network.instance_address
 
 
 @lightly
