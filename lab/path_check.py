@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,15 +34,40 @@ class Path:
     mtu: Mapping[str, int]  # by "host device"
 
 
+@dataclass(frozen=True)
+class FromFuncHost:
+    """What a func host met on one tenant's path."""
+
+    seen_address: str
+    http_ms: float
+    proxy_rtt_ms: float
+    user_rtt_ms: float
+    mtu: Mapping[str, int]
+
+
 def check_paths(client: Client, outputs: Json) -> list[Path]:
     """One path per tenant that has a user instance; a path that does not work is a LabError."""
     func_host = first(outputs, "func")
     proxy = first(outputs, "proxy")
-    tenants = {name: t for name, t in outputs["tenants"].items() if t["user_instance"]}
-    with lab_ssh.log_in(client, func_host) as func, lab_ssh.log_in(client, proxy) as proxy_session:
-        return [
-            check(func, proxy_session, func_host, proxy, name, tenant) for name, tenant in tenants.items()
-        ]
+    tenants = {name: tenant for name, tenant in outputs["tenants"].items() if tenant["user_instance"]}
+    # Both at once: an emulated guest takes half a second to let somebody in.
+    with ThreadPoolExecutor(2) as pool:
+        from_func = pool.submit(ask_func_host, client, func_host, proxy, tenants)
+        on_proxy = pool.submit(ask_proxy, client, proxy, tenants)
+        met, devices = from_func.result(), on_proxy.result()
+    return [
+        Path(
+            tenant=name,
+            func_host=func_host,
+            proxy=proxy,
+            seen_address=met[name].seen_address,
+            http_ms=met[name].http_ms,
+            proxy_rtt_ms=met[name].proxy_rtt_ms,
+            user_rtt_ms=met[name].user_rtt_ms,
+            mtu={**met[name].mtu, **devices[name]},
+        )
+        for name in tenants
+    ]
 
 
 def first(outputs: Json, role: str) -> str:
@@ -49,18 +75,21 @@ def first(outputs: Json, role: str) -> str:
     return str(min(name for name, host in outputs["hosts"].items() if host["role"] == role))
 
 
-def check(
-    func: paramiko.SSHClient,
-    proxy_session: paramiko.SSHClient,
-    func_host: str,
-    proxy: str,
-    name: str,
-    tenant: Json,
-) -> Path:
-    """Measure one tenant's path."""
+def ask_func_host(
+    client: Client, func_host: str, proxy: str, tenants: Mapping[str, Json]
+) -> dict[str, FromFuncHost]:
+    """Go each tenant's way from a func host, by tenant."""
+    with lab_ssh.log_in(client, func_host) as session:
+        return {name: go(session, func_host, proxy, name, tenant) for name, tenant in tenants.items()}
+
+
+def go(session: paramiko.SSHClient, func_host: str, proxy: str, name: str, tenant: Json) -> FromFuncHost:
+    """One tenant's way."""
     address = tenant["user_instance"]["address"]
     url = f"http://{address}:{HTTP_PORT}/"
-    answer = ask(func, f"curl -sS --fail --max-time 10 -w '\\n%{{time_total}}' {url}", f"{func_host} → {url}")
+    answer = ask(
+        session, f"curl -sS --fail --max-time 10 -w '\\n%{{time_total}}' {url}", f"{func_host} → {url}"
+    )
     body, seconds = answer.rsplit("\n", 1)
     seen = str(json.loads(body)["client"])
     enis = {eni["private_address"] for eni in tenant["user_enis"].values()}
@@ -69,21 +98,26 @@ def check(
             f"tenant {name}: the user instance saw {seen}, which is no user ENI ({', '.join(sorted(enis))})",
             hint=f"look at the NAT: lab exec {proxy} -- ip netns exec {tenant['namespace']} nft list ruleset",
         )
-    in_namespace = f"ip netns exec {tenant['namespace']} "
-    return Path(
-        tenant=name,
-        func_host=func_host,
-        proxy=proxy,
+    device = tenant["tunnel_device"]
+    return FromFuncHost(
         seen_address=seen,
         http_ms=float(seconds) * 1000,
-        proxy_rtt_ms=round_trip_ms(func, tenant["proxy_overlay_address"], func_host),
-        user_rtt_ms=round_trip_ms(func, address, func_host),
-        mtu={
-            f"{func_host} {tenant['tunnel_device']}": mtu(func, tenant["tunnel_device"]),
-            f"{proxy} {tenant['tunnel_device']}": mtu(proxy_session, tenant["tunnel_device"], in_namespace),
-            f"{proxy} {tenant['user_device']}": mtu(proxy_session, tenant["user_device"], in_namespace),
-        },
+        proxy_rtt_ms=round_trip_ms(session, tenant["proxy_overlay_address"], func_host),
+        user_rtt_ms=round_trip_ms(session, address, func_host),
+        mtu={f"{func_host} {device}": mtu(session, device)},
     )
+
+
+def ask_proxy(client: Client, proxy: str, tenants: Mapping[str, Json]) -> dict[str, dict[str, int]]:
+    """MTUs of the devices in each tenant's namespace, by tenant and then by "host device"."""
+    with lab_ssh.log_in(client, proxy) as session:
+        return {
+            name: {
+                f"{proxy} {device}": mtu(session, device, f"ip netns exec {tenant['namespace']} ")
+                for device in (tenant["tunnel_device"], tenant["user_device"])
+            }
+            for name, tenant in tenants.items()
+        }
 
 
 def ask(session: paramiko.SSHClient, line: str, what: str) -> str:

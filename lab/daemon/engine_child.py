@@ -19,7 +19,9 @@ from typing import Any
 
 import yaml
 
-from lab.engine import EngineContext, ProgressEvent, Result, preview, up
+from lab.engine.context import EngineContext
+from lab.engine.events import ProgressEvent
+from lab.engine.operations import Result, preview, up
 from lab.errors import LabError
 from lab.paths import LabPaths
 
@@ -111,4 +113,6 @@ def urn_pattern(wanted: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stderr.flush()
+    os._exit(status)  # everything is said and saved; taking gRPC and the SDK apart would be waited for

@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.engine import EngineContext, ProgressEvent, Result, destroy, ensure_pulumi, preview, refresh, up
+from lab.engine.context import EngineContext
+from lab.engine.events import ProgressEvent
+from lab.engine.operations import Result, destroy, preview, refresh, up
+from lab.engine.pulumi_cli import ensure_pulumi
 from lab.errors import LabError
 from lab.paths import PROJECT
 from lab.providers.aws.client import Aws

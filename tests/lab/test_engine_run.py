@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.engine import Plugins, PropertyChange, Result, lock, outputs, reset, up
+from lab.engine import lock
+from lab.engine.context import Plugins
+from lab.engine.events import PropertyChange
+from lab.engine.operations import Result, outputs, reset, up
 from lab.errors import LabError
 from tests.lab.engine_testing import KEYS, TOKEN, StackUnderTest
 from tests.unit.provider_cloud import running_cloud
