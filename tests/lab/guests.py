@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from pyroute2 import IPRoute
 
 from lab.fabric import Fabric, netns
+from lab.fabric.names import NETNS_DIRECTORY, TAP, VPC, device_name
 from lab.fabric.sysctl import sysctl
 from lab.fabric.tap import open_tap
 from lab.world import Eni, World
@@ -64,10 +66,24 @@ class Guest:
         (self.device,) = self.ip.link_lookup(ifname=DEVICE)
         self.ip.link("set", index=self.device, address=mac or self.eni.mac, mtu=9001, state="up")
         threading.Thread(target=pump, args=(self._fabric_side, self._guest_side), daemon=True).start()
+        wait_until("the kernel passes packets on", self._operational)
         if not plain:
             subnet = world.subnets[self.eni.subnet_id]
             self.take(self.eni.private_ips[0], subnet.cidr.prefixlen)
             self.ip.route("add", dst="0.0.0.0/0", gateway=str(subnet.gateway))
+
+    def _operational(self) -> bool:
+        """Whether every device between this guest and the router has its queue.
+
+        "Up" and a carrier are not enough: the kernel puts the queue in place a little later, in the background,
+        and with many namespaces coming and going that takes seconds. What is sent before is dropped.
+        """
+        ways = {
+            TAP: NETNS_DIRECTORY / self.eni.id,
+            VPC: NETNS_DIRECTORY / self.eni.id,
+            device_name(self.eni.id): NETNS_DIRECTORY / self.eni.vpc_id,
+        }
+        return all(operstate(namespace, device) == "UP" for device, namespace in ways.items())
 
     def take(self, address: IPv4Address | str, prefix_length: int = 32) -> None:
         """Give eth0 an address, whatever the fabric thinks of it."""
@@ -110,6 +126,17 @@ class Guest:
         made = self.open_socket(socket.SOCK_STREAM)
         made.connect((address, port))
         return made
+
+
+def operstate(namespace: Path, device: str) -> str:
+    """RFC 2863's state of a device."""
+    descriptor = os.open(namespace, os.O_RDONLY)
+    try:
+        with netns.entered(descriptor), IPRoute() as ip:
+            (link,) = ip.link("get", ifname=device)
+            return str(link.get("operstate"))
+    finally:
+        os.close(descriptor)
 
 
 def serve(listener: socket.socket) -> None:
