@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from rich.console import Console
 from lab import ssh as lab_ssh
 from lab.daemon.client import Client
 from lab.errors import LabError
-from lab.paths import PROJECT, LabPaths
+from lab.paths import PROJECT, LabPaths, home
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -245,6 +246,15 @@ def main() -> None:
     except LabError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]lab:[/] ", end="")
         print(error, file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = error.filename or home()
+        print(
+            f"lab: no space left: {where}\n  → make room, then run it again; `lab down` frees a lab's disks",
+            file=sys.stderr,
+        )
         sys.exit(1)
     except typer.Exit as ended:
         sys.exit(ended.exit_code)

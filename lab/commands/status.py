@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -38,5 +39,8 @@ def print_status(state: Any) -> None:
         console.print(f"guests run under {state['accelerator']}")
     if state["hosts"]:
         console.print(host_table(state["hosts"]))
+        for host in state["hosts"]:
+            if problem := host["machine"].get("problem"):
+                console.print(f"[red]{host['name']}[/]: {escape(problem)}")
     else:
         console.print("no hosts yet: RunInstances starts one")

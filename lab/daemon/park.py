@@ -17,7 +17,7 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.image import Image
-from lab.machine import Machine, MachineSpec, MachineState, Nic
+from lab.machine import Machine, MachineError, MachineSpec, MachineState, Nic
 from lab.world import Eni, InstanceState, World
 
 log = logging.getLogger(__name__)
@@ -225,9 +225,22 @@ def describe(worker: Worker) -> dict[str, Any]:
     machine = worker.machine
     if machine is None:
         return {"state": "starting" if not worker.problem else "failed", "problem": worker.problem}
+    state, problem = str(machine.state), worker.problem
+    if waits_for_room(machine):
+        state = "paused"
+        problem = f"no space left in {machine.spec.directory}: make room, then `lab fault resume`"
     return {
-        "state": str(machine.state),
+        "state": state,
         "resident_mib": machine.resident_bytes // 2**20,
         "console_log": str(machine.console_log),
-        "problem": worker.problem,
+        "problem": problem,
     }
+
+
+def waits_for_room(machine: Machine) -> bool:
+    """Whether its disk could not grow; a machine that ends or hangs just now does not say, so: no."""
+    try:
+        return machine.waits_for_room()
+    except MachineError as error:
+        log.info("%s", error.message)
+        return False

@@ -148,10 +148,18 @@ class Machine:
             self._qemu.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Undo hang."""
+        """Undo hang; a machine that waits for room on its disk tries again."""
         if self._qemu is not None:
             self._qemu.process.send_signal(signal.SIGCONT)
         self._hung = False
+        if self.waits_for_room():
+            self._running().qmp.execute("cont")
+
+    def waits_for_room(self) -> bool:
+        """Whether QEMU paused it, because this machine's own disk is full and the guest's could not grow."""
+        if self._qemu is None or self.state is not MachineState.RUNNING:
+            return False
+        return bool(self._qemu.qmp.execute("query-status")["status"] == "io-error")
 
     def restart(self) -> None:
         """Reset it, as RebootInstances does in the end: NICs and disk stay, the guest boots. Wakes a hung one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -94,6 +95,26 @@ def test_killed_it_keeps_what_was_synced(image: Image, tmp_path: Path) -> None:
     login = wire.log_in()
     assert login.succeed("cat note") == "kept\n"
     assert login.host_key() == key
+
+
+@in_own_namespaces
+def test_a_full_disk_pauses_it_until_there_is_room(image: Image, tmp_path: Path) -> None:
+    """In this namespace's own small file system."""
+    room = tmp_path / "room"
+    room.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "small", str(room)], check=True)
+    wire = Wire()
+    machine = started(room / "one", image, wire.nic(0))
+    login = wire.log_in()
+    assert not machine.waits_for_room()
+    login.succeed("sudo systemd-run --quiet dd if=/dev/urandom of=/root/large bs=1M count=128 conv=fsync")
+    wait_until("the disk is full", machine.waits_for_room)
+    machine.resume()
+    wait_until("it is still full", machine.waits_for_room)
+    subprocess.run(["mount", "-o", "remount,size=512m", str(room)], check=True)
+    machine.resume()
+    assert not machine.waits_for_room()
+    wait_until("all is written", lambda: "134217728" in login.succeed("sudo stat -c %s /root/large && sync"))
 
 
 @in_own_namespaces
