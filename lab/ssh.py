@@ -87,14 +87,13 @@ def feed(channel: paramiko.Channel, data: bytes) -> None:
         return
 
 
-def passthrough(ssh: paramiko.SSHClient, command: Sequence[str]) -> int:
-    """Run with this process's stdin, stdout and stderr; returns the exit status."""
+def passthrough(ssh: paramiko.SSHClient, command: Sequence[str], stdout: BinaryIO | None = None) -> int:
+    """Run with this process's stdin, stdout (if none is given) and stderr; returns the exit status."""
     channel = open_command(ssh, command)
     threading.Thread(target=feed_stdin, args=(channel, sys.stdin.buffer), daemon=True).start()
-    streams = {1: sys.stdout.buffer, 2: sys.stderr.buffer}
-    errors = threading.Thread(target=drain, args=(channel.recv_stderr, streams[2]))
+    errors = threading.Thread(target=drain, args=(channel.recv_stderr, sys.stderr.buffer))
     errors.start()
-    drain(channel.recv, streams[1])
+    drain(channel.recv, stdout or sys.stdout.buffer)
     errors.join()
     return channel.recv_exit_status()
 

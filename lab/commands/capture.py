@@ -9,7 +9,6 @@ from pathlib import Path
 from lab import ssh as lab_ssh
 from lab.daemon.client import Client
 from lab.daemon.launch import enter
-from lab.errors import LabError
 from lab.paths import LabPaths
 
 # Which namespace of a guest has a device: the root one, or a tenant's.
@@ -42,15 +41,9 @@ def watch(
         if match := re.fullmatch(r"eth(\d+)", device):
             argv = client.call("capture", host=host, device_index=int(match[1]))
             return subprocess.run([*enter(paths), *argv, *options, *filters], stdout=output).returncode
-        if output is not None:
-            raise LabError(
-                f"{device} is inside the guest: --write is for ENIs (eth0, eth1 …) and for -",
-                hint=f"use `--write -` and redirect, or `lab exec {host} -- tcpdump …`",
-            )
+        find_and_run = ["sh", "-c", FIND_DEVICE, "capture", device, *options, *filters]
         with lab_ssh.log_in(client, host) as session:
-            return lab_ssh.passthrough(
-                session, ["sh", "-c", FIND_DEVICE, "capture", device, *options, *filters]
-            )
+            return lab_ssh.passthrough(session, find_and_run, output)
     except KeyboardInterrupt:
         return 0
     finally:

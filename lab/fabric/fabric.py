@@ -17,6 +17,7 @@ from lab.fabric.plan import layout
 from lab.fabric.reconcile import Reconciler
 from lab.fabric.ruleset import NAME
 from lab.fabric.tap import open_tap
+from lab.paths import PROJECT
 from lab.world import World
 
 Result = TypeVar("Result")
@@ -132,11 +133,13 @@ class Fabric:
     def capture_argv(self, eni_id: str, *options: str) -> list[str]:
         """A command that shows what passes between a guest and an ENI, until it is ended.
 
-        Run it in the fabric's namespaces, in the project's directory. `options` are tcpdump's: `-w -`, …
+        Run it in the fabric's namespaces. `options` are tcpdump's: `-w -`, …
         """
         self._in_namespace_of(eni_id, lambda: None)
         enter = [tools.find("nsenter") or "nsenter", f"--net={NETNS_DIRECTORY / eni_id}"]
-        return [*enter, sys.executable, "-m", "lab.fabric.capture", TAP, *options]
+        # Who enters the lab's mount namespace stands at its root, where there is no package `lab`.
+        python = ["env", f"PYTHONPATH={PROJECT}", sys.executable, "-m"]
+        return [*enter, *python, "lab.fabric.capture", TAP, *options]
 
     def close(self) -> None:
         """Remove everything from the kernel and end the thread."""
