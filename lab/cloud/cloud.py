@@ -129,6 +129,10 @@ class Cloud:
             lambda: seed(self._default_backend(), vpc_id, subnet_id, IPv4Network(cidr), az, owner)
         )
 
+    def seed_arm_image(self) -> None:
+        """Publish an image for arm64, which only previews can use."""
+        self._gate.change(lambda: images.publish_arm_image(ACCOUNT_ID, self._default_backend().region_name))
+
     def _default_backend(self) -> LabBackend:
         if not isinstance(self._default, LabBackend):
             raise TypeError("moto made a backend of its own")

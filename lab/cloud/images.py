@@ -1,4 +1,4 @@
-"""The one image that the lab's machines are made from."""
+"""The one image that the lab's machines are made from, and the parameter by which Debian publishes it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lab.cloud.errors import ec2_error
 Json = Any
 
 IMAGE_ID = "ami-0deb1a13000000064"
+ARM_IMAGE_ID = "ami-0deb1a13000000065"  # for previews alone: no guest of the lab could run it
 IMAGE_NAME = "debian-13-amd64-20250814-2204"
 OWNER = "136693071363"  # Debian's account
 ARCHITECTURE = "x86_64"
@@ -100,11 +101,15 @@ class LabParameters(SimpleSystemManagerBackend):
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
-        self._parameters[SSM_PARAMETER] = [
+        self.publish(SSM_PARAMETER, IMAGE_ID)
+
+    def publish(self, parameter: str, image_id: str) -> None:
+        """Name an image by a public parameter."""
+        self._parameters[parameter] = [
             Parameter(  # type: ignore[abstract] # of CloudFormation
-                account_id=account_id,
-                name=SSM_PARAMETER,
-                value=IMAGE_ID,
+                account_id=self.account_id,
+                name=parameter,
+                value=image_id,
                 parameter_type="String",
                 description=None,
                 allowed_pattern=None,
@@ -114,6 +119,14 @@ class LabParameters(SimpleSystemManagerBackend):
                 data_type="aws:ec2:image",
             )
         ]
+
+
+def publish_arm_image(account_id: str, region: str) -> None:
+    """Let a stack of arm64 instances find an image, for a preview."""
+    parameters = ssm_backends[account_id][region]
+    if not isinstance(parameters, LabParameters):
+        raise TypeError("moto made a parameter store of its own")
+    parameters.publish(SSM_PARAMETER.replace("amd64", "arm64"), ARM_IMAGE_ID)
 
 
 def install() -> None:

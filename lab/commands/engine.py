@@ -67,9 +67,11 @@ def show(progress: Progress, event: Json) -> None:
 
 
 def show_message(progress: Progress, event: Json) -> None:
-    """Warnings stay; what a host says about its configuration only passes by."""
+    """Warnings stay; what a host says about its configuration only passes by. Errors are said in the end."""
     text = f"{event['name']}: {event['message']}" if event["name"] else event["message"]
-    if event["severity"] in ("warning", "error"):
+    if event["severity"] == "error":
+        return
+    if event["severity"] == "warning":
         progress.line(f"  [yellow]{escape(text)}[/]")
     elif event["name"]:
         progress.glimpse(escape(text.splitlines()[-1]))

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.markup import escape
 
+from components.settings import ConfigurationError, Settings, load_settings
 from lab.commands.engine import Request, run_engine
-from lab.commands.keys import ensure_key_pair
 from lab.daemon import launch
 from lab.daemon.client import Client
-from lab.errors import LabError
+from lab.engine.stack_config import setting, stack_config
+from lab.keys import ensure_key_pair, operator_keys
 from lab.paths import PROJECT, LabPaths
 from lab.progress import Progress
 
 Json = Any
+DEFAULT_REGION = "us-east-1"
 SIGNS = {
     "create": "[green]+ create [/]",
     "update": "[yellow]~ update [/]",
@@ -36,7 +37,7 @@ def show_preview(
     """What `up` would do to the lab that is up, or to nothing: an API alone is started for that, and ended."""
     progress = Progress()
     request = Request(action="preview", stack=stack, config=config, refresh=refresh, replace=replace)
-    with cloud(paths, stack, progress) as client:
+    with cloud(paths, stack, config, progress) as client:
         result = run_engine(client, request, progress)
     if as_json:
         print(json.dumps(result, indent=2))
@@ -45,41 +46,48 @@ def show_preview(
 
 
 @contextmanager
-def cloud(paths: LabPaths, stack: str, progress: Progress) -> Iterator[Client]:
+def cloud(paths: LabPaths, stack: str, config: list[str], progress: Progress) -> Iterator[Client]:
     """The lab's own API for its own stack, else one that has only what the stack names by id."""
     if stack == "lab" and launch.find(paths) is not None:
         yield Client(paths)
         return
-    existing = existing_networks(stack)
     empty = LabPaths(f"preview-{os.getpid()}")
     empty.root.mkdir(parents=True, mode=0o700)
     try:
         ensure_key_pair(empty)
+        settings = settings_of(stack, {**operator_keys(empty), **dict(setting(text) for text in config)})
         with progress.stage("an empty EC2 API (no account, no hosts)"):
-            client = launch.start(empty, launch.Mode.API_ONLY)
-            client.call("seed", networks=existing)
+            client = launch.start(
+                empty, launch.Mode.API_ONLY, settings.region if settings else DEFAULT_REGION
+            )
+            client.call("seed", networks=existing_networks(settings) if settings else [])
         yield client
     finally:
         launch.end(empty)
         launch.remove_directory(empty)
 
 
-def existing_networks(stack: str) -> list[Json]:
-    """Networks that a stack file gives by id."""
+def settings_of(stack: str, overrides: Mapping[str, Json]) -> Settings | None:
+    """What the program will see; None where it will refuse it, which it does better than anyone else."""
     file = PROJECT / "stacks" / f"Pulumi.{stack}.yaml"
-    if not file.exists():
-        stacks = sorted(path.stem.removeprefix("Pulumi.") for path in file.parent.glob("Pulumi.*.yaml"))
-        raise LabError(f"there is no stack {stack!r}", hint=f"stacks/ has {', '.join(stacks)}")
-    config = yaml.safe_load(file.read_text())["config"]
+    config = stack_config(file, "causeway", overrides)
+    try:
+        return load_settings(config)
+    except ConfigurationError:
+        return None
+
+
+def existing_networks(settings: Settings) -> list[Json]:
+    """Networks that a stack gives by id, for the empty API to have them."""
     return [
         {
-            "vpc_id": tenant["vpc_id"],
-            "subnet_id": tenant["subnet_id"],
-            "cidr": tenant["cidrs"][0],
-            "az": config["causeway:availability_zone"],
+            "vpc_id": tenant.vpc_id,
+            "subnet_id": tenant.subnet_id,
+            "cidr": str(tenant.cidrs[0]),
+            "az": settings.availability_zone,
         }
-        for tenant in config.get("causeway:tenants", [])
-        if isinstance(tenant, dict) and {"vpc_id", "subnet_id", "cidrs"} <= tenant.keys()
+        for tenant in settings.tenants
+        if tenant.vpc_id
     ]
 
 

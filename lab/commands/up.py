@@ -9,13 +9,13 @@ from typing import Any
 from rich.console import Console
 
 from lab.commands.engine import Request, run_engine
-from lab.commands.keys import ensure_key_pair
 from lab.commands.status import host_table, wide_console
 from lab.commands.tools import require_tools
 from lab.daemon import launch
 from lab.daemon.client import Client
 from lab.errors import LabError
 from lab.image import ensure_image
+from lab.keys import ensure_key_pair
 from lab.path_check import check_paths, picture
 from lab.paths import LabPaths
 from lab.progress import Progress

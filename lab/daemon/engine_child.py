@@ -17,12 +17,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lab.engine.context import EngineContext
 from lab.engine.events import ProgressEvent
 from lab.engine.operations import Result, preview, up
+from lab.engine.stack_config import setting
 from lab.errors import LabError
+from lab.keys import operator_keys
 from lab.paths import LabPaths
 
 Json = Any
@@ -89,22 +89,6 @@ def run(request: Mapping[str, Json], answers: Answers, cancelled: threading.Even
         replace=[urn_pattern(wanted) for wanted in request["replace"]],
         cancelled=cancelled,
     )
-
-
-def operator_keys(paths: LabPaths) -> dict[str, Json]:
-    """The lab's own key pair for the operator."""
-    return {
-        "access.public_key": paths.ssh_key.with_suffix(".pub").read_text().strip(),
-        "private_key_file": str(paths.ssh_key),
-    }
-
-
-def setting(text: str) -> tuple[str, Json]:
-    """KEY=VALUE, where the value is YAML: numbers, lists and maps as in a stack file."""
-    key, equals, value = text.partition("=")
-    if not (equals and key):
-        raise LabError(f"{text!r} is no setting", hint="like this: func_hosts.count=3")
-    return key.removeprefix("causeway:"), yaml.safe_load(value)
 
 
 def urn_pattern(wanted: str) -> str:

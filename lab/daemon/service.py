@@ -143,7 +143,10 @@ class Lab:
         return self.engine.run(call, {**message, "request": {**message["request"], **here}})
 
     def seed(self, _call: Call, message: Mapping[str, Json]) -> None:
-        """Make networks exist that a stack names by id, for a preview without the account that has them."""
+        """Make exist what a stack names and this lab lacks, for a preview without the account that has it."""
+        if self.mode is not Mode.API_ONLY:
+            raise LabError("this lab has machines, which would find nothing there", hint="use `lab preview`")
+        self.cloud.seed_arm_image()
         for network in message["networks"]:
             self.cloud.seed_existing(**network)
 

@@ -17,14 +17,17 @@ PATH_PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
 def stack_config(file: Path, project: str, overrides: Mapping[str, Json]) -> dict[str, Json]:
-    """The merged `config` of a stack file, keys with their namespace.
+    """The merged `config` of a stack file, keys with their namespace. An override by None removes a whole key.
 
     Raises LabError for a file that is missing or no YAML, for an override that does not fit, and for encrypted
     values that no override replaces: their key is not here.
     """
     config = {_with_namespace(key, project): value for key, value in _read(file).items()}
     for key, value in overrides.items():
-        _override(config, _with_namespace(key, project), value)
+        if value is None and PATH_PART.sub("", key.rpartition(":")[2]) == "":
+            config.pop(_with_namespace(key, project), None)
+        else:
+            _override(config, _with_namespace(key, project), value)
     encrypted = sorted(path for key, value in config.items() for path in _encrypted(key, value))
     if encrypted:
         raise LabError(
@@ -52,6 +55,17 @@ def _read(file: Path) -> dict[str, Json]:
 
 def _with_namespace(key: str, project: str) -> str:
     return key if ":" in key.partition(".")[0] else f"{project}:{key}"
+
+
+def setting(text: str) -> tuple[str, Json]:
+    """KEY=VALUE, where the value is YAML: numbers, lists and maps as in a stack file."""
+    key, equals, value = text.partition("=")
+    if not (equals and key):
+        raise LabError(f"{text!r} is no setting", hint="like this: func_hosts.count=3")
+    try:
+        return key.removeprefix("causeway:"), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise LabError(f"{key}: {value!r} is no YAML: {error}", hint="put quotes around a text") from error
 
 
 def _override(config: dict[str, Json], key: str, value: Json) -> None:

@@ -23,15 +23,17 @@ class NatGateway(ResourceType):
         **TAGS,
         "subnetId": Prop(required=True, replaces=True),
         "allocationId": Prop(replaces=True),
+        "privateIp": Prop(replaces=True, computed=True),
         "connectivityType": Prop(default="public", one_of=("public", "private"), replaces=True),
     }
-    outputs = frozenset({"associationId", "networkInterfaceId", "privateIp", "publicIp", "tagsAll"})
+    outputs = frozenset({"associationId", "networkInterfaceId", "publicIp", "tagsAll"})
 
     def create(self, aws: Aws, urn: Urn, new: Values) -> str:
         made = aws.ec2(
             "create_nat_gateway",
             SubnetId=new["subnetId"],
             AllocationId=new.get("allocationId"),
+            PrivateIpAddress=new.get("privateIp"),
             ConnectivityType=new["connectivityType"],
             TagSpecifications=tag_specifications(aws, urn, "natgateway", new.get("tags")),
         )

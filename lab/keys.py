@@ -24,3 +24,12 @@ def ensure_key_pair(paths: LabPaths) -> str:
         )
         public_file.write_bytes(public + f" causeway-lab-{paths.name}\n".encode())
     return public_file.read_text().strip()
+
+
+def operator_keys(paths: LabPaths) -> dict[str, str | None]:
+    """The pair as overrides of a stack's settings, which may have another one, encrypted where nobody reads it."""
+    return {
+        "private_key": None,
+        "access.public_key": paths.ssh_key.with_suffix(".pub").read_text().strip(),
+        "private_key_file": str(paths.ssh_key),
+    }

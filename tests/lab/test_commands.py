@@ -1,0 +1,208 @@
+"""The commands by which one looks at a lab and breaks it, as README shows them."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab.paths import PROJECT
+from tests.lab.conftest import LabUnderTest, wait_until
+from tests.lab.test_path import FUNC, HTTP, PROXY, USER
+
+pytestmark = pytest.mark.lab
+
+
+def watching(lab: LabUnderTest, *words: str) -> subprocess.Popen[bytes]:
+    """`lab capture`, once it listens."""
+    argv = [sys.executable, "-m", "lab", "capture", "--name", lab.name, *words]
+    process = subprocess.Popen(argv, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    said = b""
+    while b"listening on" not in said:
+        line = process.stderr.readline()
+        assert line, said.decode()
+        said += line
+    return process
+
+
+def ended(process: subprocess.Popen[bytes]) -> bytes:
+    """What it printed, when it has ended well."""
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err.decode()
+    return out
+
+
+def test_capture_shows_an_eni_from_outside_the_guest(lab: LabUnderTest) -> None:
+    process = watching(lab, PROXY, "eth0", "-n", "2", "proto", "gre")
+    lab.succeed(FUNC, HTTP)
+    assert b"GREv0, key=0x1" in ended(process)
+
+
+def test_capture_finds_a_device_in_whichever_namespace_has_it(lab: LabUnderTest) -> None:
+    process = watching(lab, PROXY, "mgre1", "-n", "1", "tcp", "port", "8080")
+    lab.succeed(FUNC, HTTP)
+    assert b"172.16.101.4.8080" in ended(process)
+
+
+@pytest.mark.parametrize("device", ["eth0", "mgre1"])
+def test_capture_writes_pcap(lab: LabUnderTest, tmp_path: Path, device: str) -> None:
+    file = tmp_path / "packets.pcap"
+    process = watching(lab, FUNC, device, "--count", "3", "--write", str(file))
+    lab.succeed(FUNC, HTTP)
+    ended(process)
+    read = subprocess.run(["tcpdump", "-nr", str(file)], capture_output=True, text=True, check=True)
+    assert len(read.stdout.splitlines()) == 3
+
+
+def test_capture_names_what_is_not_there(lab: LabUnderTest) -> None:
+    for words, said in (
+        ((FUNC, "eth7"), "it has eth0"),
+        ((FUNC, "mgre7"), "mgre7"),
+        (("func-7", "eth0"), "did you mean func-0?"),
+    ):
+        done = lab.command("capture", *words, check=False)
+        assert done.returncode == 1
+        assert said in done.stderr
+
+
+def test_ssh_gives_a_terminal(lab: LabUnderTest) -> None:
+    argv = [sys.executable, "-m", "lab", "ssh", "--name", lab.name, PROXY]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(PROJECT)
+        os.execv(argv[0], argv)
+    try:
+        os.write(terminal, b"tty && hostname -I && exit 7\n")
+        seen = read_until_closed(terminal)
+    finally:
+        os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7, seen
+    assert "/dev/pts/" in seen
+    assert "192.168.4.4" in seen
+
+
+def read_until_closed(terminal: int, deadline_s: float = 60.0) -> str:
+    """All that a terminal showed."""
+    seen, deadline = b"", time.monotonic() + deadline_s
+    while select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        try:
+            seen += os.read(terminal, 1 << 16)
+        except OSError:  # EIO: the other side has ended
+            return seen.decode(errors="replace")
+    raise AssertionError(f"not done after {deadline_s:g} s: {seen.decode(errors='replace')}")
+
+
+def test_exec_passes_input_output_and_status_through(lab: LabUnderTest) -> None:
+    blob = bytes(range(256)) * 4096
+    argv = [sys.executable, "-m", "lab", "exec", "--name", lab.name, FUNC, "--"]
+    done = subprocess.run(
+        [*argv, "sh", "-c", "cat; echo wrong >&2; exit 42"], cwd=PROJECT, input=blob, capture_output=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (42, blob, b"wrong\n")
+
+
+def test_an_unplugged_user_eni_cuts_the_path_until_it_is_plugged(lab: LabUnderTest) -> None:
+    lab.command("fault", "unplug", PROXY, "eth1")
+    try:
+        lab.fail(FUNC, HTTP)
+    finally:
+        lab.command("fault", "plug", PROXY, "eth1")
+    wait_until("the path is back", lambda: lab.exec(FUNC, [HTTP]).returncode == 0)
+
+
+def test_a_killed_host_is_seen_and_restarted(lab: LabUnderTest) -> None:
+    def machine() -> str:
+        return str(next(h for h in lab.status()["hosts"] if h["name"] == USER)["machine"]["state"])
+
+    lab.command("fault", "kill", USER)
+    lab.forget(USER)
+    assert machine() == "crashed"
+    said = lab.command("exec", USER, "--", "true", check=False)
+    assert said.returncode == 1
+    assert "Traceback" not in said.stderr
+    lab.command("fault", "restart", USER)
+    assert machine() == "running"
+    wait_until("it serves again", lambda: lab.exec(FUNC, [HTTP]).returncode == 0, 180)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("fault", "burn", FUNC), "one of: kill"),
+        (("fault", "unplug", FUNC, "eth9"), "it has eth0"),
+        (("fault", "unplug", FUNC, "cable"), "eth0"),
+        (("fault", "kill", "func-9"), "did you mean func-0?"),
+        (("exec", "func-9", "--", "true"), "did you mean func-0?"),
+        (("logs", "func-9"), "did you mean func-0?"),
+    ],
+)
+def test_what_is_not_there_is_said_with_the_way_out(
+    lab: LabUnderTest, words: tuple[str, ...], said: str
+) -> None:
+    done = lab.command(*words, check=False)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_logs_are_the_console(lab: LabUnderTest) -> None:
+    assert lab.command("logs", PROXY).stdout
+    assert lab.command("logs", "daemon").stdout
+
+
+def test_internet_reaches_public_addresses_and_no_private_one(lab: LabUnderTest) -> None:
+    host = next(h for h in lab.status()["hosts"] if h["name"] == FUNC)
+    reach = "exec 3<>/dev/tcp/{}/22 && head -c 7 <&3"
+    done = lab.command("internet", "--", "timeout", "10", "bash", "-c", reach.format(host["public_ip"]))
+    assert done.stdout == "SSH-2.0"
+    done = lab.command(
+        "internet", "--", "timeout", "3", "bash", "-c", reach.format(host["private_ip"]), check=False
+    )
+    assert done.returncode != 0
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_preview_of_an_aws_stack_needs_no_account(lab: LabUnderTest, stack: str) -> None:
+    before = lab.status()
+    steps = lab.preview("--stack", stack)["steps"]
+    assert {step["op"] for step in steps} == {"create"}
+    assert "aws:ec2/instance:Instance" in {step["type"] for step in steps}
+    assert lab.status() == before
+
+
+def test_two_labs_stand_side_by_side(lab: LabUnderTest) -> None:
+    other = LabUnderTest(f"beside-{os.getpid()}")
+    try:
+        other.command("up", "--empty")
+        assert other.status()["ec2_endpoint"] != lab.status()["ec2_endpoint"]
+        assert other.status()["hosts"] == []
+        lab.succeed(FUNC, HTTP)
+    finally:
+        other.command("down")
+    assert not other.paths.root.exists()
+    lab.succeed(FUNC, HTTP)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_half_done() -> None:
+    """In a mount namespace of its own, where the labs' directory is on a very small file system."""
+    name = f"full-{os.getpid()}"
+    home = Path(os.environ.get("CAUSEWAY_LAB_HOME") or Path.home() / ".cache" / "causeway")
+    script = (
+        f"mkdir -p {home}/labs && mount -t tmpfs -o size=4k,nr_inodes=2 small {home}/labs && "
+        f"exec {sys.executable} -m lab up --empty --name {name}"
+    )
+    own_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    done = subprocess.run(
+        ["unshare", *own_user, "--mount", "sh", "-c", script], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "no space left" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
