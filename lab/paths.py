@@ -9,9 +9,13 @@ $CAUSEWAY_LAB_HOME, else $XDG_CACHE_HOME/causeway, else ~/.cache/causeway
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.errors import LabError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -25,9 +29,17 @@ def home() -> Path:
 
 @dataclass(frozen=True)
 class LabPaths:
-    """The directory of one lab."""
+    """The directory of one lab. LabError for a name that is none: `down` removes what it names."""
 
     name: str
+
+    def __post_init__(self) -> None:
+        # Names are directories, parts of hostnames and words of command lines.
+        if not NAME.fullmatch(self.name):
+            raise LabError(
+                f"{self.name!r} is no name for a lab",
+                hint="a name has 1 to 31 of a-z, 0-9 and -, and begins with a letter or digit",
+            )
 
     @property
     def root(self) -> Path:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,11 +18,13 @@ from lab.commands.engine import Request, run_engine
 from lab.daemon import launch
 from lab.daemon.client import Client
 from lab.engine.stack_config import setting, stack_config
+from lab.errors import LabError
 from lab.keys import ensure_key_pair, operator_keys
-from lab.paths import PROJECT, LabPaths
+from lab.paths import PROJECT, LabPaths, home
 from lab.progress import Progress
 
 Json = Any
+STACK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 DEFAULT_REGION = "us-east-1"
 SIGNS = {
     "create": "[green]+ create [/]",
@@ -51,6 +55,7 @@ def cloud(paths: LabPaths, stack: str, config: list[str], progress: Progress) ->
     if stack == "lab" and launch.find(paths) is not None:
         yield Client(paths)
         return
+    remove_leftovers()
     empty = LabPaths(f"preview-{os.getpid()}")
     empty.root.mkdir(parents=True, mode=0o700)
     try:
@@ -67,8 +72,20 @@ def cloud(paths: LabPaths, stack: str, config: list[str], progress: Progress) ->
         launch.remove_directory(empty)
 
 
+def remove_leftovers() -> None:
+    """Directories of previews that were killed; their API ended with them."""
+    for directory in (home() / "labs").glob("preview-*"):
+        pid = directory.name.removeprefix("preview-")
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
+            launch.remove_directory(LabPaths(directory.name))
+
+
 def settings_of(stack: str, overrides: Mapping[str, Json]) -> Settings | None:
     """What the program will see; None where it will refuse it, which it does better than anyone else."""
+    if not STACK.fullmatch(stack):
+        raise LabError(
+            f"{stack!r} is no name of a stack", hint="stacks are named by files: stacks/Pulumi.STACK.yaml"
+        )
     file = PROJECT / "stacks" / f"Pulumi.{stack}.yaml"
     config = stack_config(file, "causeway", overrides)
     try:

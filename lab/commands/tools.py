@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 
 from lab.errors import LabError
+from lab.paths import home
 
+ROOM_MB = 512  # what the disks of a few guests grow to while they are configured
 TOOLS = {
     "unshare": "util-linux",
     "nsenter": "util-linux",
@@ -26,4 +30,28 @@ def require_tools() -> None:
         raise LabError(
             f"the lab needs {', '.join(missing)}",
             hint=f"run: apt-get install --no-install-recommends {' '.join(packages)}   (or make setup)",
+        )
+
+
+def require_own_home() -> None:
+    """Nobody else may have prepared the cache directory, or prepare it now: links there would be followed."""
+    for directory in (home(), home() / "labs"):
+        if not directory.exists():
+            continue
+        status = directory.stat()
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise LabError(
+                f"{directory} belongs to somebody else, or others may write there",
+                hint=f"chmod go-w {directory}, or set CAUSEWAY_LAB_HOME to a directory of your own",
+            )
+
+
+def require_room(directory: Path | None = None) -> None:
+    """Guests whose disks cannot grow are paused in the middle of what they do: better not to start them."""
+    where = directory or home()
+    free_mb = shutil.disk_usage(where).free >> 20
+    if free_mb < ROOM_MB:
+        raise LabError(
+            f"{where} has {free_mb} MB free; the guests' disks need {ROOM_MB}",
+            hint="make room, or set CAUSEWAY_LAB_HOME to a directory on a larger disk",
         )

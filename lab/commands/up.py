@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from rich.console import Console
 
 from lab.commands.engine import Request, run_engine
 from lab.commands.status import host_table, wide_console
-from lab.commands.tools import require_tools
+from lab.commands.tools import require_own_home, require_room, require_tools
 from lab.daemon import launch
 from lab.daemon.client import Client
 from lab.errors import LabError
@@ -21,15 +20,14 @@ from lab.paths import LabPaths
 from lab.progress import Progress
 
 Json = Any
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
 
 def bring_up(
     paths: LabPaths, *, empty: bool, config: list[str], refresh: bool, replace: list[str], as_json: bool
 ) -> None:
     """Daemon, then the program's stack `lab`, then a look at the path; each is skipped where it is done already."""
-    require_name(paths.name)
     require_tools()
+    require_own_home()
     launch.require_namespaces()
     progress = Progress()
     with launch.exclusive(paths):
@@ -51,15 +49,6 @@ def bring_up(
         print(f"\n{drawing}")
 
 
-def require_name(name: str) -> None:
-    """Names are directories, parts of hostnames and words of command lines."""
-    if not NAME.fullmatch(name):
-        raise LabError(
-            f"{name!r} is no name for a lab",
-            hint="a name has 1 to 31 of a-z, 0-9 and -, and begins with a letter or digit",
-        )
-
-
 def ensure_daemon(paths: LabPaths, progress: Progress) -> Client:
     """The lab's daemon, started if it does not run. What a dead one left is of no use: its cloud is gone."""
     if launch.find(paths) is not None:
@@ -75,6 +64,7 @@ def ensure_daemon(paths: LabPaths, progress: Progress) -> Client:
         launch.remove_directory(paths)
     with progress.stage("image of the guests"):
         ensure_image(progress.doing)
+    require_room()
     launch.require_socket_path(paths)
     paths.root.mkdir(parents=True, mode=0o700)
     ensure_key_pair(paths)

@@ -9,6 +9,8 @@ The end of standard input asks it to stop in order: the engine ends what it has 
 
 from __future__ import annotations
 
+import difflib
+import errno
 import json
 import os
 import sys
@@ -21,11 +23,13 @@ from lab.engine.context import EngineContext
 from lab.engine.events import ProgressEvent
 from lab.engine.operations import Result, preview, up
 from lab.engine.stack_config import setting
+from lab.engine.state import read_state
 from lab.errors import LabError
 from lab.keys import operator_keys
 from lab.paths import LabPaths
 
 Json = Any
+INSTANCE = "aws:ec2/instance:Instance::"
 
 
 class Answers:
@@ -58,6 +62,13 @@ def main() -> int:
     except LabError as error:
         answers.send({"error": error.message, "hint": error.hint})
         return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        answers.send(
+            {"error": f"no space left for the engine: {error}", "hint": "make room, then run it again"}
+        )
+        return 1
     answers.send({"ok": result.as_json()})
     return 0
 
@@ -86,14 +97,24 @@ def run(request: Mapping[str, Json], answers: Answers, cancelled: threading.Even
         context,
         on_event=answers.event,
         refresh=request["refresh"],
-        replace=[urn_pattern(wanted) for wanted in request["replace"]],
+        replace=[urn_of(wanted, context) for wanted in request["replace"]],
         cancelled=cancelled,
     )
 
 
-def urn_pattern(wanted: str) -> str:
-    """A URN as it is; a host's name means its instance."""
-    return wanted if wanted.startswith("urn:") or "*" in wanted else f"urn:**ec2/instance:Instance::{wanted}*"
+def urn_of(wanted: str, context: EngineContext) -> str:
+    """The URN of a host's instance, by the host's name; URNs stay as they are, with `**` for any characters."""
+    urns = [str(resource["urn"]) for resource in read_state(context).get("resources") or []]
+    if wanted.startswith("urn:"):
+        return wanted
+    hosts = {urn.rpartition("::")[2].removesuffix("-instance"): urn for urn in urns if INSTANCE in urn}
+    if wanted in hosts:
+        return hosts[wanted]
+    close = difflib.get_close_matches(wanted, hosts, 1)
+    raise LabError(
+        f"there is no host {wanted!r} to be replaced",
+        hint=f"did you mean {close[0]}?" if close else f"hosts are: {', '.join(sorted(hosts)) or 'none yet'}",
+    )
 
 
 if __name__ == "__main__":

@@ -85,16 +85,41 @@ def find(paths: LabPaths) -> Supervisor | None:
 @contextmanager
 def exclusive(paths: LabPaths) -> Iterator[None]:
     """Only one `up` or `down` of a lab at a time; the lock ends with its holder."""
-    paths.root.parent.mkdir(parents=True, exist_ok=True)
-    with (paths.root.parent / f".{paths.name}.lock").open("w") as lock:
+    paths.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = paths.root.parent / f".{paths.name}.lock"
+    with locked(file, paths) as lock:
+        try:
+            yield
+        finally:
+            if not paths.root.exists() and same_file(lock, file):
+                file.unlink()
+
+
+@contextmanager
+def locked(file: Path, paths: LabPaths) -> Iterator[int]:
+    """Hold the lock file, and that very file: its last holder may just be removing it."""
+    while True:
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if same_file(lock, file):
+                yield lock
+                return
         except BlockingIOError as error:
             raise LabError(
                 f"the lab {paths.name!r} is busy: another up or down of it is running",
                 hint="wait for it, end it with Ctrl-C, or take another name with --name",
             ) from error
-        yield
+        finally:
+            os.close(lock)
+
+
+def same_file(descriptor: int, path: Path) -> bool:
+    """Whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        return False
 
 
 def require_socket_path(paths: LabPaths) -> None:
@@ -152,7 +177,7 @@ def start(paths: LabPaths, mode: Mode = Mode.FULL, region: str = "us-east-1") ->
 def namespaces(mode: Mode) -> list[str]:
     """How to get namespaces of one's own: root needs no user namespace, everyone else does."""
     if mode is Mode.API_ONLY:
-        return []
+        return ["setpriv", "--pdeathsig", "KILL"]  # it serves its starter alone, and ends with it
     own_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     return [
         "unshare",
@@ -190,7 +215,10 @@ def require_namespaces() -> None:
     if probe.returncode:
         raise LabError(f"no namespaces of one's own: {probe.stderr.strip()}", hint=namespace_hint())
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        raise LabError("/dev/net/tun cannot be opened", hint=namespace_hint())
+        raise LabError(
+            "/dev/net/tun is missing, or not readable and writable for this user",
+            hint="as root: modprobe tun && chmod 666 /dev/net/tun (which is how Debian's udev has it)",
+        )
 
 
 def end(paths: LabPaths) -> None:
@@ -228,6 +256,8 @@ def enter(paths: LabPaths) -> list[str]:
 
 def remove_directory(paths: LabPaths) -> None:
     """Remove what a lab that has ended wrote; refuses while it lives."""
+    if not paths.root.exists():
+        return
     if find(paths) is not None:
         raise LabError(f"the lab {paths.name!r} is still up", hint="`lab down` takes it down")
     shutil.rmtree(paths.root)

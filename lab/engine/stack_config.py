@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -63,9 +64,15 @@ def setting(text: str) -> tuple[str, Json]:
     if not (equals and key):
         raise LabError(f"{text!r} is no setting", hint="like this: func_hosts.count=3")
     try:
-        return key.removeprefix("causeway:"), yaml.safe_load(value)
+        read = yaml.safe_load(value)
+        json.dumps(read)
     except yaml.YAMLError as error:
         raise LabError(f"{key}: {value!r} is no YAML: {error}", hint="put quotes around a text") from error
+    except (TypeError, ValueError) as error:  # a date, an integer of thousands of digits
+        raise LabError(
+            f"{key}: {value[:80]!r} is no value that a setting can have", hint="put quotes around it"
+        ) from error
+    return key.removeprefix("causeway:"), read
 
 
 def _override(config: dict[str, Json], key: str, value: Json) -> None:
