@@ -15,7 +15,10 @@ from components.plan import AccessMode, AccessPlan, HostPlan
 from components.tags import tagged
 from components.vpc import Subnet
 
-DIAL_ERROR_LIMIT = 60  # attempts to connect: about 4.4 minutes, enough for the slowest first boot
+# A host that refuses is given up after about 3 minutes, one that is silent after 6: the slowest first boot takes
+# less than either.
+DIAL_ERROR_LIMIT = 40  # attempts to connect
+PER_DIAL_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,7 @@ class OperatorAccess(pulumi.ComponentResource):
             user=self.user,
             private_key=self._private_key,
             dial_error_limit=DIAL_ERROR_LIMIT,
+            per_dial_timeout=PER_DIAL_TIMEOUT_S,
             proxy=self._proxy(),
         )
 
@@ -76,6 +80,7 @@ class OperatorAccess(pulumi.ComponentResource):
             user=self.user,
             private_key=self._private_key,
             dial_error_limit=DIAL_ERROR_LIMIT,
+            per_dial_timeout=PER_DIAL_TIMEOUT_S,
         )
 
     def _make_key(self, name: str, args: OperatorAccessArgs) -> LoginKey:

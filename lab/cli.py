@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
+import signal
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from lab import ssh as lab_ssh
+from lab.commands.tools import require_tools, with_system_directories
 from lab.daemon.client import Client
 from lab.errors import LabError
 from lab.paths import PROJECT, LabPaths, home
@@ -24,7 +26,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="A one-machine EC2 made of real Debian guests, and Causeway's program run against it.",
-    epilog="HOST is a name such as func-0, proxy-0 or user-alpha, an instance id, or an address.",
+    epilog="HOST is a name such as func-0, proxy-0 or user-alpha, an instance id, or an address. "
+    "`lab` in messages stands for `.venv/bin/python -m lab`.",
 )
 
 Name = Annotated[
@@ -55,6 +58,10 @@ def up(
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
     """Bring the lab up: API, networks, guests, and the program's stack `lab`; then check the path and draw it."""
+    if empty and (config or refresh or replace):
+        raise LabError(
+            "--empty has no stack to configure", hint="leave out --config, --refresh and --replace"
+        )
     from lab.commands.up import bring_up
 
     bring_up(
@@ -117,24 +124,28 @@ def execute(
     user: Annotated[str, typer.Option("--user", "-u", help="Login.")] = "root",
 ) -> None:
     """Run a command on a host, with this command's input, output and exit status."""
-    words = command[1:] if command[:1] == ["--"] else command
+    words = words_of(command)
     if not words:
         raise LabError("there is no command to run", hint=f"like this: lab exec {host} -- ip address")
     with lab_ssh.log_in(Client(LabPaths(name)), host, user) as session:
-        status_code = lab_ssh.passthrough(session, words)
+        streams = {"stdin": sys.stdin.buffer, "stdout": sys.stdout.buffer}
+        status_code = lab_ssh.passthrough(session, words, **streams)
     leave(status_code)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def ssh(
     host: Host,
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- CMD…]", help="Instead of a shell.", show_default=False)
+    ] = None,
     name: Name = "default",
     user: Annotated[str, typer.Option("--user", "-u", help="Login.")] = "root",
 ) -> None:
-    """Log in to a host."""
+    """Log in to a host with OpenSSH's client."""
     paths = LabPaths(name)
     Client(paths).call("ping")
-    require_tool("ssh", "openssh-client")
+    require_tools("ssh")
     # `connect` needs nobody's trust: the stream ends at the guest's own tap.
     proxy = f"{sys.executable} -m lab connect --name {name} %h %p"
     os.chdir(PROJECT)
@@ -142,7 +153,7 @@ def ssh(
         "ssh",
         ["ssh", "-o", f"ProxyCommand={proxy}", "-i", str(paths.ssh_key), "-l", user,
          "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-         "-o", "LogLevel=ERROR", host],
+         "-o", "LogLevel=ERROR", host, *words_of(command or [])],
     )  # fmt: skip
 
 
@@ -200,8 +211,7 @@ def internet(
     """Run a command on this machine inside the lab's internet, where public addresses answer."""
     from lab.daemon.launch import enter
 
-    words = command[1:] if command[:1] == ["--"] else command
-    argv = [*enter(LabPaths(name)), *words]
+    argv = [*enter(LabPaths(name)), *words_of(command)]
     sys.stdout.flush()
     os.execvp(argv[0], argv)
 
@@ -225,10 +235,15 @@ def fault(
     Console(stderr=True, highlight=False).print(f"{kind} {what}: done in {time.monotonic() - started:.1f} s")
 
 
-def require_tool(tool: str, package: str) -> None:
-    """A missing tool is named with the package that has it."""
-    if shutil.which(tool) is None:
-        raise LabError(f"`{tool}` is missing", hint=f"run: apt-get install {package}")
+def words_of(command: list[str]) -> list[str]:
+    """A command without the `--` before it; what looks like an option there was meant for us."""
+    if command[:1] == ["--"]:
+        return command[1:]
+    if command and command[0].startswith("-"):
+        raise LabError(
+            f"{command[0]} is not a command", hint="options go before the host, the command after `--`"
+        )
+    return command
 
 
 def leave(status_code: int) -> None:
@@ -238,8 +253,17 @@ def leave(status_code: int) -> None:
     os._exit(status_code)
 
 
+def interrupt(_signum: int, _frame: FrameType | None) -> None:
+    """As Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run; a LabError is for a person and needs no traceback."""
+    os.environ["PATH"] = with_system_directories(os.environ.get("PATH", os.defpath))
+    if sys.stdin is None:  # closed by the caller
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - until this process ends
+    signal.signal(signal.SIGTERM, interrupt)  # so that what ends us ends what we started, in order
     interrupted = 130  # as shells count: 128 + SIGINT
     try:
         status_code = app(standalone_mode=False)
@@ -267,5 +291,5 @@ def main() -> None:
         usage()
         sys.exit(2)
     if status_code == interrupted:
-        print("lab: interrupted; `lab up` goes on from here, `lab down` cleans up", file=sys.stderr)
+        print("lab: interrupted", file=sys.stderr)
     sys.exit(status_code)

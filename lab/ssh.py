@@ -87,13 +87,19 @@ def feed(channel: paramiko.Channel, data: bytes) -> None:
         return
 
 
-def passthrough(ssh: paramiko.SSHClient, command: Sequence[str], stdout: BinaryIO | None = None) -> int:
-    """Run with this process's stdin, stdout (if none is given) and stderr; returns the exit status."""
+def passthrough(
+    ssh: paramiko.SSHClient, command: Sequence[str], *, stdin: BinaryIO | None, stdout: BinaryIO
+) -> int:
+    """Run with these streams and this process's stderr; returns the exit status.
+
+    Without `stdin` the command's stays open and silent for as long as this process listens.
+    """
     channel = open_command(ssh, command)
-    threading.Thread(target=feed_stdin, args=(channel, sys.stdin.buffer), daemon=True).start()
+    if stdin is not None:
+        threading.Thread(target=feed_stdin, args=(channel, stdin), daemon=True).start()
     errors = threading.Thread(target=drain, args=(channel.recv_stderr, sys.stderr.buffer))
     errors.start()
-    drain(channel.recv, stdout or sys.stdout.buffer)
+    drain(channel.recv, stdout)
     errors.join()
     return channel.recv_exit_status()
 

@@ -14,10 +14,10 @@ from lab.engine.pulumi_cli import ensure_pulumi
 from lab.progress import Progress
 
 Json = Any
-# What of the caller's environment is the engine's business: the daemon has its own from when it was started.
 SIGNS = {"create": "+", "delete": "-", "update": "~", "create-replacement": "+", "delete-replaced": "-"}
 NOT_REAL = ("causeway:", "pulumi:")  # components, stack and providers
 QUIET = ("same", "read", "refresh", "discard", "replace", "read-discard")
+# What of the caller's environment is the engine's business: the daemon has its own from when it was started.
 PASSED_ON = ("PATH", "HOME", "LAB_PLUGINS", "PULUMI_HOME", "GOFLAGS", "GOPROXY")
 
 
@@ -39,13 +39,19 @@ def run_engine(client: Client, request: Request, progress: Progress) -> Json:
         pulumi = ensure_pulumi(progress.doing)
     title = {"up": f"stack {request.stack}", "preview": f"preview of stack {request.stack}"}
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    with progress.stage(title.get(request.action, request.action)):
-        return client.call(
-            "engine",
-            on_event=lambda event: show(progress, event),
-            request={**asdict(request), "pulumi": str(pulumi)},
-            environment=environment,
+    try:
+        with progress.stage(title.get(request.action, request.action)):
+            return client.call(
+                "engine",
+                on_event=lambda event: show(progress, event),
+                request={**asdict(request), "pulumi": str(pulumi)},
+                environment=environment,
+            )
+    except KeyboardInterrupt:
+        progress.line(
+            "the engine ends what it has begun; the same command waits for that, and goes on from there"
         )
+        raise
 
 
 def show(progress: Progress, event: Json) -> None:

@@ -39,6 +39,8 @@ def show_preview(
     paths: LabPaths, stack: str, *, config: list[str], refresh: bool, replace: list[str], as_json: bool
 ) -> None:
     """What `up` would do to the lab that is up, or to nothing: an API alone is started for that, and ended."""
+    for text in config:
+        setting(text)  # what is wrong with it is said before anything starts
     progress = Progress()
     request = Request(action="preview", stack=stack, config=config, refresh=refresh, replace=replace)
     with cloud(paths, stack, config, progress) as client:

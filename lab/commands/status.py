@@ -15,13 +15,19 @@ def host_table(hosts: list[Any]) -> Table:
     for column in ("host", "instance", "state", "machine", "public", "ENI (device index: addresses)", "MiB"):
         table.add_column(column, no_wrap=True)
     for host in hosts:
-        enis = "  ".join(f"{e['device_index']}: {', '.join(e['addresses'])}" for e in host["enis"])
+        enis = "  ".join(named(eni) for eni in host["enis"])
         machine = host["machine"]
         table.add_row(
-            host["name"], host["instance_id"], host["state"], machine.get("state", "-"),
+            escape(host["name"]), host["instance_id"], host["state"], machine.get("state", "-"),
             host["public_ip"] or "-", enis, str(machine.get("resident_mib", "-")),
         )  # fmt: skip
     return table
+
+
+def named(eni: Any) -> str:
+    """An ENI in a cell."""
+    unplugged = "" if eni["plugged"] else " (unplugged)"
+    return f"{eni['device_index']}: {', '.join(eni['addresses'])}{unplugged}"
 
 
 def wide_console() -> Console:
@@ -41,6 +47,6 @@ def print_status(state: Any) -> None:
         console.print(host_table(state["hosts"]))
         for host in state["hosts"]:
             if problem := host["machine"].get("problem"):
-                console.print(f"[red]{host['name']}[/]: {escape(problem)}")
+                console.print(f"[red]{escape(host['name'])}[/] {escape(problem)}")
     else:
         console.print("no hosts yet: RunInstances starts one")

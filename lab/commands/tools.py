@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.fabric.tools import SYSTEM_PATH
 from lab.paths import home
 
 ROOM_MB = 512  # what the disks of a few guests grow to while they are configured
@@ -19,12 +20,20 @@ TOOLS = {
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
     "tcpdump": "tcpdump",
+    "ssh": "openssh-client",
 }
+FOR_A_LAB = tuple(tool for tool in TOOLS if tool != "ssh")
 
 
-def require_tools() -> None:
+def with_system_directories(path: str) -> str:
+    """PATH with the sbin directories, which an ordinary user's lacks."""
+    known = path.split(":")
+    return ":".join([*known, *(directory for directory in SYSTEM_PATH.split(":") if directory not in known)])
+
+
+def require_tools(*tools: str) -> None:
     """All missing programs in one message, with the packages that have them."""
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing:
         packages = sorted({TOOLS[tool] for tool in missing})
         raise LabError(

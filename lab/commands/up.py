@@ -9,9 +9,10 @@ from rich.console import Console
 
 from lab.commands.engine import Request, run_engine
 from lab.commands.status import host_table, wide_console
-from lab.commands.tools import require_own_home, require_room, require_tools
+from lab.commands.tools import FOR_A_LAB, require_own_home, require_room, require_tools
 from lab.daemon import launch
 from lab.daemon.client import Client
+from lab.engine.stack_config import setting
 from lab.errors import LabError
 from lab.image import ensure_image
 from lab.keys import ensure_key_pair
@@ -26,7 +27,9 @@ def bring_up(
     paths: LabPaths, *, empty: bool, config: list[str], refresh: bool, replace: list[str], as_json: bool
 ) -> None:
     """Daemon, then the program's stack `lab`, then a look at the path; each is skipped where it is done already."""
-    require_tools()
+    for text in config:
+        setting(text)  # what is wrong with it is said before anything starts
+    require_tools(*FOR_A_LAB)
     require_own_home()
     launch.require_namespaces()
     progress = Progress()

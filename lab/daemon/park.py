@@ -145,7 +145,12 @@ class Worker:
         """Boot a machine that was killed, or reset one that runs or hangs."""
         if self.machine is None or self._desired is None:
             raise LabError(f"{self.instance_id} has no machine", hint="`lab status` shows its state")
-        if self.machine.state in (MachineState.RUNNING, MachineState.HUNG):
+        if self._desired.state is not InstanceState.RUNNING:
+            raise LabError(
+                f"the instance is {self._desired.state}, so its machine stays off",
+                hint="start it as one does on AWS: StartInstances",
+            )
+        if self.machine.alive:
             self.machine.restart()
             self.again()
             return
@@ -199,6 +204,8 @@ class Park:
         match kind:
             case "kill":
                 machine.kill()
+            case "hang" | "resume" | "unplug" | "plug" if not machine.alive:
+                raise LabError(f"its machine is {machine.state}", hint="`lab fault restart` boots it")
             case "hang":
                 machine.hang()
             case "resume":
@@ -234,6 +241,7 @@ def describe(worker: Worker) -> dict[str, Any]:
         "resident_mib": machine.resident_bytes // 2**20,
         "console_log": str(machine.console_log),
         "problem": problem,
+        "unplugged": machine.unplugged,
     }
 
 

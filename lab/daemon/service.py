@@ -28,6 +28,7 @@ from lab.world import World
 log = logging.getLogger(__name__)
 Json = Any
 CONNECT_TIMEOUT_S = 10.0
+TROUBLE_POLL_S = 2.0
 
 
 class Lab:
@@ -140,7 +141,28 @@ class Lab:
             "secret_access_key": self.cloud.secret_access_key,
         }
         here = {"endpoint": self.endpoint, "region": self.cloud.region, "credentials": credentials}
-        return self.engine.run(call, {**message, "request": {**message["request"], **here}})
+        ended = threading.Event()
+        threading.Thread(target=self.tell_troubles, args=(call, ended), daemon=True).start()
+        try:
+            return self.engine.run(call, {**message, "request": {**message["request"], **here}})
+        finally:
+            ended.set()
+
+    def tell_troubles(self, call: Call, ended: threading.Event) -> None:
+        """Say of every host that cannot answer why, once: the engine only waits for it."""
+        told: set[tuple[str, str]] = set()
+        while not ended.wait(TROUBLE_POLL_S):
+            for host in self.status()["hosts"]:
+                trouble = (host["name"], host["machine"]["problem"])
+                if not trouble[1] or trouble in told:
+                    continue
+                told.add(trouble)
+                try:
+                    call.event(
+                        {"phase": "message", "name": "", "severity": "warning", "message": " ".join(trouble)}
+                    )
+                except OSError:
+                    return  # the caller is gone
 
     def seed(self, _call: Call, message: Mapping[str, Json]) -> None:
         """Make exist what a stack names and this lab lacks, for a preview without the account that has it."""
@@ -159,6 +181,9 @@ class Lab:
         enis = world.enis_of(instance.id)
         if not enis:
             raise LabError(f"{host} has no network interface", hint="attach one, or terminate it")
+        problem = self.host(host)["machine"]["problem"]
+        if problem:
+            raise LabError(f"{instance.name} {problem}", hint="`lab status` shows every host")
         try:
             return self.fabric.connect(enis[0].id, port, timeout_s=CONNECT_TIMEOUT_S)
         except OSError as error:

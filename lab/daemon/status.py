@@ -39,9 +39,23 @@ def live(world: World) -> list[Instance]:
     return sorted(instances, key=lambda i: (i.name, i.id))
 
 
+TROUBLES = {
+    "hung": "hangs: `lab fault resume {name}` wakes it",
+    "crashed": "is not running: `lab fault restart {name}` boots it",
+}
+
+
+def trouble(name: str, machine: Json) -> str:
+    """What keeps a host from answering, with the way out; empty if nothing is known."""
+    said = TROUBLES.get(machine.get("state", ""), "").format(name=name)
+    return str(said or machine.get("problem", ""))
+
+
 def host(world: World, instance: Instance, machine: Json) -> Json:
     """One host: what the API says, and what its machine is at."""
     enis = world.enis_of(instance.id)
+    machine = {**machine, "problem": trouble(instance.name, machine)}
+    unplugged = machine.pop("unplugged", ())
     return {
         "name": instance.name,
         "instance_id": instance.id,
@@ -51,7 +65,7 @@ def host(world: World, instance: Instance, machine: Json) -> Json:
         "private_ip": str(enis[0].private_ips[0]) if enis else None,
         "public_ip": next((str(public) for e in enis for public in e.public_ips.values()), None),
         "addresses": [str(address) for e in enis for address in e.private_ips],
-        "enis": [eni(world, e) for e in enis],
+        "enis": [{**eni(world, e), "plugged": e.mac not in unplugged} for e in enis],
     }
 
 

@@ -56,6 +56,7 @@ class Machine:
         self._lock = threading.RLock()
         self._qemu: Qemu | None = None
         self._slots: dict[str, int] = {}  # MAC → PCI slot
+        self._unplugged: set[str] = set()  # MACs whose cable is out
         self._hung = False
         self._ending = False  # its process ends because we want it to
 
@@ -199,6 +200,16 @@ class Machine:
         return MachineState.STOPPED if self._ending or status == 0 else MachineState.CRASHED
 
     @property
+    def alive(self) -> bool:
+        """Whether it has a process, be it a hung one."""
+        return self.state in (MachineState.RUNNING, MachineState.HUNG)
+
+    @property
+    def unplugged(self) -> list[str]:
+        """NICs whose cable is out."""
+        return sorted(self._unplugged)
+
+    @property
     def macs(self) -> list[str]:
         """NICs that are plugged."""
         return list(self._slots)
@@ -233,7 +244,7 @@ class Machine:
             memory_mode=Memory.PRIVATE,
             console=self.console_log,
         )
-        self._slots = {}
+        self._slots, self._unplugged = {}, set()
         self._hung = self._ending = False
         log = self.spec.directory / "qemu.log"
         self._qemu = Qemu(hardware, log, paused=True, incoming=restore)
@@ -252,6 +263,7 @@ class Machine:
     def _set_link(self, mac: str, *, up: bool) -> None:
         with self._lock:
             self._running().qmp.execute("set_link", {"name": nic_id(mac), "up": up})
+            self._unplugged.discard(mac) if up else self._unplugged.add(mac)
 
     def _running(self) -> Qemu:
         state = self.state
