@@ -2,6 +2,7 @@
 # Format, lint, types, shell and unit tests. The first thing that CI runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+unset PYTHONDONTWRITEBYTECODE # compiling the tests takes longer than running most of them
 bin=.venv/bin
 mapfile -t shell_files < <(git ls-files --cached --others --exclude-standard -- '*.sh' hostscripts .ci/run lab/image/guest |
   while read -r file; do [[ -f $file ]] && head -c 64 "$file" | grep -qE '^#!.*\b(ba)?sh\b' && echo "$file" || true; done | sort -u)
