@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ def run_stack(
         invoke=lambda token, arguments: _answer(known, token, arguments),
         preview=preview,
     )
+
+
+@cache
+def graph_of(stack: str, *, preview: bool = False) -> Graph:
+    """The stack as its file has it. The same graph for every test, so none may change it."""
+    return run_stack(stack, preview=preview)
 
 
 def stack_configuration(stack: str) -> Configuration:

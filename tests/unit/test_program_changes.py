@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from components import host_scripts
-from tests.unit.program import COMMAND, Configuration, received_files, run_stack
+from tests.unit.program import COMMAND, Configuration, graph_of, received_files, run_stack
 from tests.unit.program_rules import ENI, INSTANCE
 from tests.unit.pulumi_mocks import DuplicateResourceError, Graph, run_program
 
 
+@cache
 def func_hosts(count: int) -> Graph:
     def change(configuration: Configuration) -> None:
         configuration["causeway:func_hosts"]["count"] = count
@@ -74,7 +76,7 @@ def test_a_second_tenant_leaves_the_first_ones_resources_alone() -> None:
 
     names = {"func-0-tunnel", "func-0-routes"}
     names |= {f"proxy-0-{concern}" for concern in ("user-eni", "tunnel", "forward", "nat")}
-    assert changed(run_stack("lab"), run_stack("lab", change=add_tenant)) == {
+    assert changed(graph_of("lab"), run_stack("lab", change=add_tenant)) == {
         f"{COMMAND}::{name}" for name in names
     }
 
@@ -98,7 +100,7 @@ def scripts_with(edited: str, directory: Path) -> Path:
 def test_an_edited_script_changes_the_commands_that_carry_it(
     script: str, commands: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = run_stack("lab")
+    before = graph_of("lab")
     monkeypatch.setattr(host_scripts, "DIRECTORY", scripts_with(script, tmp_path))
     assert changed(before, run_stack("lab")) == {f"{COMMAND}::{name}" for name in commands}
 
@@ -107,7 +109,7 @@ def test_an_edited_script_changes_the_commands_that_carry_it(
 def test_an_edited_common_file_changes_every_command(
     script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = run_stack("lab")
+    before = graph_of("lab")
     monkeypatch.setattr(host_scripts, "DIRECTORY", scripts_with(script, tmp_path))
     assert changed(before, run_stack("lab")) == before.of_type(COMMAND).keys()
 
@@ -119,7 +121,7 @@ def test_another_user_eni_address_replaces_the_user_eni() -> None:
         configuration["causeway:tenants"][0]["user_eni_address"] = "172.16.101.11"
 
     key = f"{ENI}::proxy-0-alpha-eni"
-    before, after = (graph.resources[key] for graph in (run_stack("lab"), run_stack("lab", change=change)))
+    before, after = (graph.resources[key] for graph in (graph_of("lab"), run_stack("lab", change=change)))
     assert before["replacementTrigger"] != after["replacementTrigger"]
 
 
@@ -128,7 +130,7 @@ def test_a_newer_image_replaces_nothing_and_a_pinned_one_is_followed() -> None:
         configuration["causeway:ami"] = "ami-0123456789abcdef0"
 
     key = f"{INSTANCE}::proxy-0-instance"
-    newest, pinned = run_stack("lab"), run_stack("lab", change=pin)
+    newest, pinned = graph_of("lab"), run_stack("lab", change=pin)
     assert newest.resources[key]["ignoreChanges"] == ["ami"]
     assert "ignoreChanges" not in pinned.resources[key]
     assert pinned.resources[key]["inputs"]["ami"] == "ami-0123456789abcdef0"
@@ -136,13 +138,13 @@ def test_a_newer_image_replaces_nothing_and_a_pinned_one_is_followed() -> None:
 
 
 def test_another_operator_key_replaces_no_host() -> None:
-    instance = run_stack("lab").resources[f"{INSTANCE}::func-0-instance"]
+    instance = graph_of("lab").resources[f"{INSTANCE}::func-0-instance"]
     assert instance["inputs"]["keyName"] == "causeway-lab"
     assert "aws:ec2/keyPair:KeyPair::operator-key" in instance["dependsOn"]
 
 
 def test_what_a_host_is_told_arrives_whole() -> None:
-    stdin = run_stack("lab").resources[f"{COMMAND}::proxy-0-nat"]["inputs"]["stdin"]
+    stdin = graph_of("lab").resources[f"{COMMAND}::proxy-0-nat"]["inputs"]["stdin"]
     files = received_files(stdin)
     assert files["/opt/causeway/nat.sh"] == (host_scripts.DIRECTORY / "nat.sh").read_text()
     assert list(files)[-1] == "/etc/causeway/nat.json"

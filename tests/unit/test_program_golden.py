@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.program import ALL_STACKS, readable, run_stack
+from tests.unit.program import ALL_STACKS, graph_of, readable
 from tests.unit.program_schema import unknown_inputs
 from tests.unit.pulumi_mocks import UNKNOWN, Json
 
@@ -25,7 +25,7 @@ def test_the_stacks_are_the_known_ones() -> None:
 @pytest.mark.parametrize("stack", ALL_STACKS)
 def test_graph_is_the_golden_one(stack: str) -> None:
     file = GOLDEN / f"program-{stack}.json"
-    text = json.dumps(readable(run_stack(stack)), indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(readable(graph_of(stack)), indent=1, ensure_ascii=False) + "\n"
     if os.environ.get("UPDATE_GOLDEN"):
         file.write_text(text)
     assert json.loads(text) == json.loads(file.read_text()), f"UPDATE_GOLDEN=1 rewrites {file.name}"
@@ -34,14 +34,14 @@ def test_graph_is_the_golden_one(stack: str) -> None:
 @pytest.mark.parametrize("stack", ALL_STACKS)
 def test_first_preview_has_the_same_resources(stack: str) -> None:
     """What differs is only that AWS has not said its part yet; nothing is absent for that reason."""
-    preview, up = readable(run_stack(stack, preview=True)), readable(run_stack(stack))
+    preview, up = readable(graph_of(stack, preview=True)), readable(graph_of(stack))
     assert list(differences(up["resources"], preview["resources"])) == []
 
 
 @pytest.mark.parametrize("stack", ALL_STACKS)
 def test_first_preview_shows_what_hosts_will_be_told(stack: str) -> None:
     """Only what needs the MACs of ENIs that are not made yet stays open."""
-    resources = run_stack(stack, preview=True).resources
+    resources = graph_of(stack, preview=True).resources
     stdin = {key.split("::")[1]: entry["inputs"].get("stdin") for key, entry in resources.items()}
     assert [name for name, text in stdin.items() if text == UNKNOWN] == ["proxy-0-user-eni"]
 
@@ -50,7 +50,7 @@ def test_first_preview_shows_what_hosts_will_be_told(stack: str) -> None:
 def test_every_input_is_one_of_the_resource(stack: str) -> None:
     wrong = {
         key: unknown
-        for key, entry in run_stack(stack).resources.items()
+        for key, entry in graph_of(stack).resources.items()
         if (unknown := unknown_inputs(key.split("::")[0], entry["inputs"]))
     }
     assert wrong == {}

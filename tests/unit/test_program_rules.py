@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from functools import cache
 
 import pytest
 
 from tests.unit import program_rules as rules
-from tests.unit.program import ALL_STACKS, COMMAND, PRIVATE_KEY, run_stack
+from tests.unit.program import ALL_STACKS, COMMAND, PRIVATE_KEY, graph_of
 from tests.unit.program_rules import (
     ATTACHMENT,
     DEFAULT_GROUP,
@@ -28,11 +27,6 @@ Doctor = Callable[[Graph], str]  # breaks the graph and says where
 PROXY = f"{INSTANCE}::proxy-0-instance"
 USER_ENI = f"{ENI}::proxy-0-alpha-eni"
 TUNNEL = f"{COMMAND}::proxy-0-tunnel"
-
-
-@cache
-def graph_of(stack: str) -> Graph:
-    return run_stack(stack)
 
 
 @pytest.mark.parametrize("stack", ALL_STACKS)
