@@ -7,9 +7,9 @@ preview whatever a provider computes is unknown.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import runpy
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,9 @@ def run_program(
             loop.close()
             asyncio.set_event_loop(None)
 
-    contextvars.copy_context().run(run)
+    # A thread of its own has a context of its own, and a short stack: the SDK notes all of it with every resource.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(run).result()
     return graph
 
 
