@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -36,6 +37,7 @@ exec cat
 """
 
 
+@cache
 def is_possible() -> bool:
     """Whether this kernel lets us."""
     probe = subprocess.run(
@@ -64,8 +66,8 @@ class Sandbox:
         self._pid = children.read_text().split()[0]
         script = Path(__file__).with_name("metadata.py")
         self._metadata = self.start([sys.executable, str(script), str(self._metadata_file)])
-        for source in (*HOSTSCRIPTS.glob("*.sh"), HOSTSCRIPTS / "apply", HOSTSCRIPTS / "status"):
-            self.run(["install", "-m", "0755", str(source), "/run/root/opt/causeway"])
+        scripts = (*HOSTSCRIPTS.glob("*.sh"), HOSTSCRIPTS / "apply", HOSTSCRIPTS / "status")
+        self.run(["install", "-m", "0755", *map(str, scripts), "/run/root/opt/causeway"])
         wait_until("metadata is served", lambda: self.run("exec 3<>/dev/tcp/169.254.169.254/80", ok=None))
         return self
 
