@@ -20,9 +20,19 @@ def stub_host(tmp_path: Path) -> StubHost:
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     """A host that is a set of namespaces."""
+    yield from _sandbox(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """The same for a module's tests that leave it as they found it."""
+    yield from _sandbox(tmp_path_factory.mktemp("shared"))
+
+
+def _sandbox(directory: Path) -> Iterator[Sandbox]:
     if not is_possible():
         pytest.skip(
             "this kernel gives an ordinary user no namespaces; see: sysctl kernel.unprivileged_userns_clone"
         )
-    with Sandbox(tmp_path) as sandbox:
+    with Sandbox(directory) as sandbox:
         yield sandbox

@@ -10,9 +10,16 @@ from tests.hostscripts.sandbox import Sandbox
 from tests.hostscripts.tenant_network import FORWARD, NAT, client_seen, dropped, path_is_built, tenants
 
 
+@pytest.fixture(scope="module")
+def path(shared_sandbox: Sandbox) -> Sandbox:
+    """The whole path, up. A test that changes it proves that it is as before."""
+    path_is_built(shared_sandbox)
+    return shared_sandbox
+
+
 @pytest.fixture
-def path(sandbox: Sandbox) -> Sandbox:
-    """The whole path, up."""
+def own_path(sandbox: Sandbox) -> Sandbox:
+    """The whole path, up, for a test that leaves it changed."""
     path_is_built(sandbox)
     return sandbox
 
@@ -28,9 +35,9 @@ def test_without_nat_the_source_is_the_overlays(path: Sandbox) -> None:
     assert client_seen(path) == "172.16.101.10"
 
 
-def test_without_forward_there_is_no_way(path: Sandbox) -> None:
-    path.apply("forward", tenants())
-    assert client_seen(path) == ""
+def test_without_forward_there_is_no_way(own_path: Sandbox) -> None:
+    own_path.apply("forward", tenants())
+    assert client_seen(own_path) == ""
 
 
 @pytest.mark.parametrize(
@@ -114,13 +121,13 @@ def test_what_is_damaged_by_hand_is_mended(path: Sandbox, damage: str) -> None:
     assert client_seen(path, "user", "10.0.0.3") == ""
 
 
-def test_tables_of_others_stay(path: Sandbox) -> None:
-    path.run("nft add table inet theirs; nft add chain inet theirs x", "tenant-alpha")
-    before = path.run("nft list table inet theirs", "tenant-alpha")
-    path.apply("forward", tenants())
-    path.apply("nat", tenants())
-    assert path.run("nft list tables", "tenant-alpha") == "table inet theirs\n"
-    assert path.run("nft list table inet theirs", "tenant-alpha") == before
+def test_tables_of_others_stay(own_path: Sandbox) -> None:
+    own_path.run("nft add table inet theirs; nft add chain inet theirs x", "tenant-alpha")
+    before = own_path.run("nft list table inet theirs", "tenant-alpha")
+    own_path.apply("forward", tenants())
+    own_path.apply("nat", tenants())
+    assert own_path.run("nft list tables", "tenant-alpha") == "table inet theirs\n"
+    assert own_path.run("nft list table inet theirs", "tenant-alpha") == before
 
 
 def test_the_root_namespace_does_not_forward(path: Sandbox) -> None:
@@ -144,15 +151,15 @@ nft 'add table ip spy; add counter ip spy wide
 """
 
 
-def test_mss_is_that_of_the_narrower_side_in_both_directions(path: Sandbox) -> None:
-    path.run("ip link set mgre1 mtu 1400", "tenant-alpha")
+def test_mss_is_that_of_the_narrower_side_in_both_directions(own_path: Sandbox) -> None:
+    own_path.run("ip link set mgre1 mtu 1400", "tenant-alpha")
     # The func host announces too much; the user's side must not believe it, and the other way round.
     timestamps = 12
     for namespace in ("user", "func"):
-        path.run(SPY, namespace)
-    assert int(path.run([sys.executable, "-c", MSS], "func")) == 1400 - 40 - timestamps
+        own_path.run(SPY, namespace)
+    assert int(own_path.run([sys.executable, "-c", MSS], "func")) == 1400 - 40 - timestamps
     for namespace in ("user", "func"):
-        found = path.json("nft -j list counter ip spy wide", namespace)
+        found = own_path.json("nft -j list counter ip spy wide", namespace)
         assert found["nftables"][1]["counter"]["packets"] == 0
 
 
@@ -174,6 +181,6 @@ while time.monotonic() < deadline:
 """
 
 
-def test_path_mtu_discovery_works_through_nat(path: Sandbox) -> None:
-    path.run("ip link set user1 mtu 1300", "tenant-alpha")
-    assert path.run([sys.executable, "-c", TOO_LONG], "func") == "1300\n"
+def test_path_mtu_discovery_works_through_nat(own_path: Sandbox) -> None:
+    own_path.run("ip link set user1 mtu 1300", "tenant-alpha")
+    assert own_path.run([sys.executable, "-c", TOO_LONG], "func") == "1300\n"

@@ -58,9 +58,14 @@ def gre(inner: str, key: int = 1, flags: int = KEY, protocol: int = 0x0800, befo
     return struct.pack("!HH", flags, protocol) + before + struct.pack("!I", key) + header
 
 
-@pytest.fixture
-def proxy(sandbox: Sandbox) -> Sandbox:
-    """A proxy of two tenants and two func hosts. Its guard comes before its devices, with or without GRE."""
+@pytest.fixture(scope="module")
+def proxy(shared_sandbox: Sandbox) -> Sandbox:
+    """A proxy of two tenants and two func hosts, which no test changes."""
+    return proxy_in(shared_sandbox)
+
+
+def proxy_in(sandbox: Sandbox) -> Sandbox:
+    """Its guard comes before its devices, with or without GRE."""
     sandbox.run(UNDERLAY)
     sandbox.apply("tunnel", PROXY, ok=None)
     return sandbox
@@ -107,7 +112,8 @@ def test_others_are_dropped_and_counted(proxy: Sandbox, source: str, packet: byt
     assert not believed(proxy, source, packet)
 
 
-def test_a_peer_that_is_gone_is_believed_no_more(proxy: Sandbox) -> None:
+def test_a_peer_that_is_gone_is_believed_no_more(sandbox: Sandbox) -> None:
+    proxy = proxy_in(sandbox)
     alpha, beta = PROXY["tunnels"]
     fewer = PROXY | {"tunnels": [alpha | {"peers": alpha["peers"][1:]}, beta]}
     assert not believed(proxy, "192.168.80.9", gre("10.0.1.3"))

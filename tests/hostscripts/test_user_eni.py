@@ -20,6 +20,14 @@ def routes(sandbox: Sandbox) -> dict[str, str]:
     return {route["dst"]: route["gateway"] for route in found if "gateway" in route}
 
 
+@pytest.fixture(scope="module")
+def configured(shared_sandbox: Sandbox) -> Sandbox:
+    """The user ENI is in its place. A test that changes that proves that it is as before."""
+    nic_is_plugged(shared_sandbox)
+    shared_sandbox.apply("user_eni", tenants(USER_ENI))
+    return shared_sandbox
+
+
 def test_it_is_found_by_mac_moved_and_configured(sandbox: Sandbox) -> None:
     nic_is_plugged(sandbox)
     sandbox.run("ip link add ens5 type veth peer name ens7")
@@ -51,14 +59,12 @@ def test_an_address_of_the_clouds_choice(sandbox: Sandbox) -> None:
         "ip -n tenant-alpha link set dev user1 netns $$ && ip netns del tenant-alpha",
     ],
 )
-def test_what_is_damaged_by_hand_is_mended(sandbox: Sandbox, damage: str) -> None:
-    nic_is_plugged(sandbox)
-    sandbox.apply("user_eni", tenants(USER_ENI))
-    sandbox.run(damage)
-    assert sandbox.apply("user_eni", tenants(USER_ENI))[-1] == "changed"
-    assert addresses(sandbox) == ["172.16.101.10/24"]
-    assert routes(sandbox) == {"172.16.102.0/24": "172.16.101.1"}
-    assert sandbox.apply("user_eni", tenants(USER_ENI)) == ["unchanged"]
+def test_what_is_damaged_by_hand_is_mended(configured: Sandbox, damage: str) -> None:
+    configured.run(damage)
+    assert configured.apply("user_eni", tenants(USER_ENI))[-1] == "changed"
+    assert addresses(configured) == ["172.16.101.10/24"]
+    assert routes(configured) == {"172.16.102.0/24": "172.16.101.1"}
+    assert configured.apply("user_eni", tenants(USER_ENI)) == ["unchanged"]
 
 
 def test_an_address_that_somebody_else_added_stays(sandbox: Sandbox) -> None:
