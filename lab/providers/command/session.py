@@ -87,8 +87,8 @@ def _feed(channel: paramiko.Channel, data: bytes) -> None:
     try:
         channel.sendall(data)
         channel.shutdown_write()
-    except OSError:
-        return  # the command ended without reading all of it, which is its right
+    except (OSError, EOFError):
+        return  # the command ended without reading all of it, which is its right, or the host is lost
 
 
 def _set_environment(channel: paramiko.Channel, name: str, value: str) -> None:
