@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +41,8 @@ class SshServer:
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[paramiko.Transport] = []
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     @property
     def port(self) -> int:
@@ -55,6 +57,8 @@ class SshServer:
 
     def close(self) -> None:
         """Stop listening, and hang up."""
+        self._listener.shutdown(socket.SHUT_RDWR)  # close() alone would leave accept() waiting
+        self._thread.join()
         self._listener.close()
         self.hang_up()
 
@@ -69,15 +73,18 @@ class SshServer:
                 stream.close()
                 continue
             transport = paramiko.Transport(stream)
+            self._open.append(transport)
             transport.add_server_key(self.host_key)
             transport.set_subsystem_handler("sftp", paramiko.SFTPServer, DiskSftp)
-            transport.start_server(server=_Session(self))
-            self._open.append(transport)
+            try:
+                transport.start_server(server=_Session(self, transport))
+            except (OSError, EOFError, paramiko.SSHException):  # the client does not like what it sees
+                transport.close()
 
 
 class _Session(paramiko.ServerInterface):
-    def __init__(self, server: SshServer) -> None:
-        self._server = server
+    def __init__(self, server: SshServer, transport: paramiko.Transport) -> None:
+        self._server, self._transport = server, transport
         self._environment: dict[int, dict[str, str]] = {}
 
     def get_allowed_auths(self, username: str) -> str:
@@ -109,18 +116,26 @@ class _Session(paramiko.ServerInterface):
         return paramiko.common.OPEN_SUCCEEDED
 
     def _forward(self, chanid: int, destination: tuple[str, int]) -> None:
-        stream = socket.create_connection(destination)
         channel = None
         while channel is None or channel.chanid != chanid:
-            channel = self._server._open[-1].accept(10)
-        threading.Thread(target=_pump, args=(channel, stream), daemon=True).start()
-        _pump(stream, channel)
+            if not self._transport.is_active():
+                return
+            channel = self._transport.accept(10)
+        with channel, socket.create_connection(destination) as stream:
+            back = threading.Thread(target=_pump, args=(channel, stream), daemon=True)
+            back.start()
+            _pump(stream, channel)
+            back.join()
 
 
 def _pump(source: socket.socket | paramiko.Channel, target: socket.socket | paramiko.Channel) -> None:
-    while data := source.recv(32768):
-        target.sendall(data)
-    target.close()
+    """Until either side ends or is lost; then the other pump ends too."""
+    with suppress(OSError):
+        while data := source.recv(32768):
+            target.sendall(data)
+    for end in (source, target):
+        with suppress(OSError, EOFError):
+            end.shutdown(socket.SHUT_RDWR)
 
 
 def _run(channel: paramiko.Channel, command: str, environment: dict[str, str]) -> None:
@@ -138,21 +153,20 @@ def _run(channel: paramiko.Channel, command: str, environment: dict[str, str]) -
         ]
         for reader in readers:
             reader.start()
-        try:
+        with suppress(BrokenPipeError), process.stdin:  # leaves it closed, even if nobody took the rest
             while data := channel.recv(32768):
                 process.stdin.write(data)
-            process.stdin.close()
-        except BrokenPipeError:
-            pass
         for reader in readers:
             reader.join()
-        channel.send_exit_status(process.wait())
+        with suppress(OSError, EOFError):  # the client is gone
+            channel.send_exit_status(process.wait())
         channel.close()
 
 
 def _copy(source: object, send: object) -> None:
-    while data := source.read1(32768):  # type: ignore[attr-defined]
-        send(data)  # type: ignore[operator]
+    with suppress(OSError, EOFError):  # the client is gone
+        while data := source.read1(32768):  # type: ignore[attr-defined]
+            send(data)  # type: ignore[operator]
 
 
 class DiskSftp(paramiko.SFTPServerInterface):
