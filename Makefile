@@ -26,7 +26,7 @@ check: setup ## Format, lint, types, shellcheck, unit tests; under a minute when
 	@tools/check.sh
 
 unit: setup ## The fast tests alone
-	@$(PYTHON) -m pytest -q -n auto -m "not lab" tests/unit tests/hostscripts
+	@$(PYTHON) -m pytest -q -n auto --dist worksteal -m "not lab" tests/unit tests/hostscripts
 
 e2e: setup ## The tests with real guests
 	@$(PYTHON) -m pytest -q $(FORKING_TESTS)
