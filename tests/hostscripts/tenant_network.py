@@ -59,8 +59,8 @@ ip -n user route add 10.0.0.0/8 via 172.16.101.10
 """
 CLIENT = """
 import socket, sys
-to, source = sys.argv[1:]
-print(socket.create_connection((to, 8080), 1, (source, 0)).makefile().readline())
+to, source, timeout = sys.argv[1:]
+print(socket.create_connection((to, 8080), float(timeout), (source, 0)).makefile().readline())
 """
 SERVER = """
 import socketserver
@@ -109,9 +109,21 @@ def path_is_built(sandbox: Sandbox) -> None:
         wait_until(f"{namespace} serves", partial(client_seen, sandbox, namespace, address))
 
 
-def client_seen(sandbox: Sandbox, namespace: str = "func", to: str = "172.16.101.4", source: str = "") -> str:
+def client_seen(
+    sandbox: Sandbox,
+    namespace: str = "func",
+    to: str = "172.16.101.4",
+    source: str = "",
+    timeout_s: float = 1,
+) -> str:
     """Connects; the address that the server saw, or "" if there is no way."""
-    return sandbox.run([sys.executable, "-c", CLIENT, to, source], namespace, ok=None).strip()
+    client = [sys.executable, "-c", CLIENT, to, source, str(timeout_s)]
+    return sandbox.run(client, namespace, ok=None).strip()
+
+
+def no_way(sandbox: Sandbox, namespace: str, to: str, source: str = "") -> bool:
+    """Nobody answers. Waits less: the one SYN of the first second is gone, and an answer takes microseconds."""
+    return client_seen(sandbox, namespace, to, source, timeout_s=0.3) == ""
 
 
 def dropped(sandbox: Sandbox, table: str = "causeway_forward", namespace: str = "tenant-alpha") -> int:
