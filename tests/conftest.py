@@ -6,6 +6,8 @@ import gc
 
 import pytest
 
+gc.set_threshold(10_000)  # 700 is for small programs: importing pulumi_aws alone makes half a million objects
+
 
 @pytest.fixture(scope="module", autouse=True)
 def what_lives_on_is_no_garbage() -> None:
