@@ -98,7 +98,7 @@ def test_user_enis(plan: Plan) -> None:
                 "namespace": "tenant-beta",
                 "device": "user2",
                 "mac": "02:00:00:00:00:0b",
-                "address": None,
+                "address": "172.17.101.254",
                 "destinations": ["172.17.101.0/24"],
             },
         ]
@@ -136,10 +136,18 @@ def test_nat(plan: Plan) -> None:
                 "namespace": "tenant-beta",
                 "user": "user2",
                 "overlay": "10.0.1.0/24",
-                "snat_to": None,
+                "snat_to": "172.17.101.254",
             },
         ]
     }
+
+
+def test_an_address_that_aws_chooses_is_the_hosts_to_find() -> None:
+    existing = make_plan(load_settings(base("existing")), "test")
+    (tenant,) = existing.tenants
+    (eni,) = user_eni_state(existing, {tenant.name: MACS["alpha"]})["tenants"]
+    assert eni["address"] is None
+    assert nat_state(existing)["tenants"][0]["snat_to"] is None
 
 
 def test_routes(plan: Plan) -> None:
