@@ -67,6 +67,11 @@ class LabPaths:
         return self.root / "pulumi"
 
     @property
+    def outputs(self) -> Path:
+        """What the program exported at the last `up` that succeeded."""
+        return self.root / "outputs.json"
+
+    @property
     def ssh_key(self) -> Path:
         """The private key that this lab made for itself; the public one has the suffix .pub."""
         return self.root / "id_ed25519"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path as FilePath
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +19,7 @@ from lab.engine.stack_config import setting
 from lab.errors import LabError
 from lab.image import ensure_image
 from lab.keys import ensure_key_pair
-from lab.path_check import check_paths, picture
+from lab.path_check import Path, check_paths, picture
 from lab.paths import LabPaths
 from lab.progress import Progress
 
@@ -41,15 +44,20 @@ def bring_up(
             else:
                 show_cloud(client.call("status"))
             return
+        early = EarlyCheck(client, paths.outputs)
         request = Request(action="up", stack="lab", config=config, refresh=refresh, replace=replace)
         result = run_engine(client, request, progress)
-    pictures = check(client, result["outputs"], progress)
+        paths.outputs.write_text(json.dumps(result["outputs"]))
+    with progress.stage("a connection from a function to its tenant"):
+        walked = early.walked(result)
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(
+            json.dumps({"name": paths.name, **result, "paths": [asdict(path) for path in walked]}, indent=2)
+        )
         return
     wide_console().print(host_table(client.call("status")["hosts"]))
-    for drawing in pictures:
-        print(f"\n{drawing}")
+    for path in walked:
+        print(f"\n{picture(path, result['outputs'])}")
 
 
 def ensure_daemon(paths: LabPaths, progress: Progress) -> Client:
@@ -75,10 +83,25 @@ def ensure_daemon(paths: LabPaths, progress: Progress) -> Client:
         return launch.start(paths)
 
 
-def check(client: Client, outputs: Json, progress: Progress) -> list[str]:
-    """Drawings of all tenants' paths, measured."""
-    with progress.stage("a connection from a function to its tenant"):
-        return [picture(path, outputs) for path in check_paths(client, outputs)]
+class EarlyCheck:
+    """Walks the tenants' paths of the last `up` while the engine looks whether there is anything to do.
+
+    If there was, they are walked again.
+    """
+
+    def __init__(self, client: Client, outputs: FilePath) -> None:
+        self._client = client
+        self._early: Future[list[Path]] | None = None
+        if outputs.exists():
+            pool = ThreadPoolExecutor(1)
+            self._early = pool.submit(check_paths, client, json.loads(outputs.read_text()))
+            pool.shutdown(wait=False)
+
+    def walked(self, result: Json) -> list[Path]:
+        """The paths as they are now."""
+        if self._early is not None and not result["steps"] and not result["recovered"]:
+            return self._early.result()
+        return check_paths(self._client, result["outputs"])
 
 
 def show_cloud(state: Json) -> None:

@@ -70,7 +70,8 @@ class EngineCall:
         with subprocess.Popen(
             [sys.executable, "-m", "lab.daemon.engine_child"],
             cwd=PROJECT,
-            env={**os.environ, **message.get("environment", {})},
+            # With bytecode, whatever the caller's own Python does: starting is most of a short run.
+            env={**os.environ, **message.get("environment", {}), "PYTHONDONTWRITEBYTECODE": ""},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

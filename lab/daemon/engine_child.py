@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import gc
 import json
 import os
 import sys
@@ -29,6 +30,11 @@ from lab.keys import operator_keys
 from lab.paths import LabPaths
 
 Json = Any
+SELDOM = (
+    50_000,
+    20,
+    100,
+)  # most of what this process makes stays until it ends: looking for garbage is in vain
 INSTANCE = "aws:ec2/instance:Instance::"
 
 
@@ -53,6 +59,7 @@ class Answers:
 
 def main() -> int:
     """Answer one request."""
+    gc.set_threshold(*SELDOM)
     answers = Answers()
     request = json.loads(sys.stdin.readline())
     cancelled = threading.Event()

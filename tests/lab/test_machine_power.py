@@ -50,6 +50,7 @@ def test_a_reset_boots_the_same_disk_with_the_same_nics(image: Image, tmp_path: 
     assert "default via 10.9.0.1" in login.succeed("ip route")
     assert second.mac in login.succeed("cat /sys/class/net/*/address")
     assert login.succeed("sudo systemctl start network-online.target && echo online") == "online\n"
+    assert login.succeed("systemctl --failed --no-legend") == ""
     assert machine.state is MachineState.RUNNING
     machine.unplug(second.mac)
     assert second.mac not in login.succeed("cat /sys/class/net/*/address")
