@@ -8,18 +8,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+NARROW_COLUMNS = 110  # fewer than that do not hold everything about a host in one line
 
-def host_table(hosts: list[Any]) -> Table:
-    """Hosts, a row each."""
+
+def host_table(hosts: list[Any], width: int) -> Table:
+    """Hosts, a row each; on a narrow terminal without what is least asked for, and an ENI to a line."""
+    narrow = width < NARROW_COLUMNS
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("host", "instance", "state", "machine", "public", "ENI (device index: addresses)", "MiB"):
+    rest = () if narrow else ("state", "MiB")
+    for column in ("host", "instance", "machine", "public", "ENI (device index: addresses)", *rest):
         table.add_column(column, no_wrap=True)
     for host in hosts:
-        enis = "  ".join(named(eni) for eni in host["enis"])
         machine = host["machine"]
+        rest = () if narrow else (host["state"], str(machine.get("resident_mib", "-")))
         table.add_row(
-            escape(host["name"]), host["instance_id"], host["state"], machine.get("state", "-"),
-            host["public_ip"] or "-", enis, str(machine.get("resident_mib", "-")),
+            escape(host["name"]), host["instance_id"], machine.get("state", host["state"]),
+            host["public_ip"] or "-", ("\n" if narrow else "  ").join(named(eni) for eni in host["enis"]), *rest,
         )  # fmt: skip
     return table
 
@@ -44,7 +48,7 @@ def print_status(state: Any) -> None:
     if state["accelerator"]:
         console.print(f"guests run under {state['accelerator']}")
     if state["hosts"]:
-        console.print(host_table(state["hosts"]))
+        console.print(host_table(state["hosts"], console.width))
         for host in state["hosts"]:
             if problem := host["machine"].get("problem"):
                 console.print(f"[red]{escape(host['name'])}[/] {escape(problem)}")

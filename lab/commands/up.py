@@ -55,7 +55,8 @@ def bring_up(
             json.dumps({"name": paths.name, **result, "paths": [asdict(path) for path in walked]}, indent=2)
         )
         return
-    wide_console().print(host_table(client.call("status")["hosts"]))
+    console = wide_console()
+    console.print(host_table(client.call("status")["hosts"], console.width))
     for path in walked:
         print(f"\n{picture(path, result['outputs'])}")
 

@@ -12,7 +12,6 @@ from pulumi.automation.events import EngineEvent, StepEventMetadata
 
 Json = Any
 COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
-NOT_THE_PROGRAMS = ("pulumi:pulumi:Stack", "pulumi:providers:")
 QUIET = ("same", "read", "discard", "remove-pending-replace", "refresh", "discard-replaced", "read-discard")
 
 
@@ -166,7 +165,9 @@ def type_of(urn: str) -> str:
 
 
 def _is_programs(metadata: StepEventMetadata) -> bool:
-    return not metadata.type.startswith(NOT_THE_PROGRAMS)
+    """Whether it is something that really is somewhere: no stack, component or provider."""
+    state = metadata.new or metadata.old
+    return state is not None and bool(state.custom) and not metadata.type.startswith("pulumi:providers:")
 
 
 def _step(metadata: StepEventMetadata, op: str) -> Step:

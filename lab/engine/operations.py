@@ -41,7 +41,7 @@ SLOW_IMPORTS = ("pulumi_aws", "pulumi_command", "pydantic")
 class Result:
     """What came of a run.
 
-    - steps: resources that were (in a preview: would be) changed, components included
+    - steps: resources that were (in a preview: would be) changed; components and providers are none
     - drift: what a refresh found to be different from the state
     - recovered: ids of objects that a run before had left behind, and that were removed
     """
