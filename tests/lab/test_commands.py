@@ -14,6 +14,7 @@ import pytest
 
 from lab.paths import PROJECT
 from tests.lab.conftest import LabUnderTest, wait_until
+from tests.lab.test_lifecycle import changed
 from tests.lab.test_path import FUNC, HTTP, PROXY, USER
 
 pytestmark = pytest.mark.lab
@@ -152,6 +153,58 @@ def test_what_is_not_there_is_said_with_the_way_out(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("preview", "--replace", "func"), "there is no host 'func' to be replaced"),
+        (("up", "--replace", "func-9"), "did you mean func-0?"),
+        (("preview", "--config", "func_hosts"), "like this: func_hosts.count=3"),
+        (("preview", "--config", "func_hosts.count=["), "is no YAML"),
+        (("preview", "--config", "tags={x: 2020-01-01}"), "no value that a setting can have"),
+        (("preview", "--stack", "../../x"), "is no name of a stack"),
+        (("preview", "--stack", "nope"), "dev, lab, prod"),
+        (("up", "--empty", "--replace", "func-0"), "leave out"),
+        (("exec", FUNC, "--user", "admin", "--", "true"), "options go before the host"),
+        (("capture", FUNC, "eth0", "--write", "/nonexistent/x.pcap"), "cannot be written"),
+    ],
+)
+def test_words_that_make_no_sense_are_said_before_anything_is_done(
+    lab: LabUnderTest, words: tuple[str, ...], said: str
+) -> None:
+    before = lab.status()["hosts"]
+    done = lab.command(*words, check=False)
+    assert done.returncode == 1, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [h["instance_id"] for h in lab.status()["hosts"]] == [h["instance_id"] for h in before]
+
+
+def test_replace_means_exactly_one_host(lab: LabUnderTest) -> None:
+    assert {
+        name
+        for _, name in changed(lab.preview("--replace", "user-alpha"))
+        if name.startswith(("func", "proxy"))
+    } == set()
+
+
+def test_a_host_that_hangs_is_named_by_an_up_that_waits_for_it(lab: LabUnderTest) -> None:
+    """And once it is awake the same `up` goes on."""
+    lab.command("fault", "hang", PROXY)
+    argv = [sys.executable, "-m", "lab", "up", "--name", lab.name, "--config", "func_hosts.count=2"]
+    with subprocess.Popen(
+        argv, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as up:
+        assert up.stderr is not None
+        said = iter(up.stderr.readline, "")
+        assert any("proxy-0 hangs: `lab fault resume proxy-0` wakes it" in line for line in said)
+        lab.command("fault", "resume", PROXY)
+        rest = up.stderr.read()
+    assert up.returncode == 0, rest
+    lab.succeed("func-1", HTTP)
+    lab.up()
+    lab.forget("func-1")
+
+
 def test_logs_are_the_console(lab: LabUnderTest) -> None:
     assert lab.command("logs", PROXY).stdout
     assert lab.command("logs", "daemon").stdout
@@ -195,7 +248,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_done() -> None:
     name = f"full-{os.getpid()}"
     home = Path(os.environ.get("CAUSEWAY_LAB_HOME") or Path.home() / ".cache" / "causeway")
     script = (
-        f"mkdir -p {home}/labs && mount -t tmpfs -o size=4k,nr_inodes=2 small {home}/labs && "
+        f"mkdir -p {home}/labs && mount -t tmpfs -o size=4k,nr_inodes=2,mode=700 small {home}/labs && "
         f"exec {sys.executable} -m lab up --empty --name {name}"
     )
     own_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]

@@ -100,6 +100,7 @@ def test_down_in_the_middle_of_up_leaves_nothing(fresh: LabUnderTest) -> None:
         up.wait(10)
     fresh.command("down")
     assert not fresh.paths.root.exists()
+    assert not (fresh.paths.root.parent / f".{fresh.name}.lock").exists()
     assert processes_of(fresh) == []
     assert (namespaces() - before[0], taps() - before[1]) == (set(), set())
 
@@ -117,6 +118,33 @@ def test_a_daemon_that_died_is_said_and_mended(fresh: LabUnderTest) -> None:
     assert "Traceback" not in said.stderr
     fresh.command("up", "--empty")
     assert fresh.status()["hosts"] == []
+
+
+def test_a_preview_that_was_killed_leaves_no_api_and_the_next_none_of_its_files(fresh: LabUnderTest) -> None:
+    argv = [sys.executable, "-m", "lab", "preview", "--stack", "dev"]
+    with subprocess.Popen(argv, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as preview:
+        left = LabUnderTest(f"preview-{preview.pid}")
+        wait_until("its API answers", lambda: left.paths.control_socket.exists())
+        preview.kill()
+    wait_until("the API is gone", lambda: processes_of(left) == [])
+    assert left.paths.root.exists()
+    fresh.command("preview", "--stack", "dev")
+    assert not left.paths.root.exists()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "../images", "a/b", "x" * 200, "-x", "A"])
+def test_what_is_no_name_of_a_lab_removes_nothing(tmp_path: Path, name: str) -> None:
+    precious = tmp_path / "labs" / "other" / "precious"
+    precious.parent.mkdir(parents=True)
+    precious.touch()
+    for command in ("down", "status"):
+        argv = [sys.executable, "-m", "lab", command, f"--name={name}"]
+        environment = {**os.environ, "CAUSEWAY_LAB_HOME": str(tmp_path)}
+        said = subprocess.run(argv, cwd=PROJECT, env=environment, capture_output=True, text=True)
+        assert said.returncode == 1
+        assert "is no name for a lab" in said.stderr
+        assert "Traceback" not in said.stderr
+    assert precious.exists()
 
 
 def test_a_busy_name_is_refused(fresh: LabUnderTest) -> None:
