@@ -22,7 +22,7 @@ from typing import Any
 
 from lab.engine.context import EngineContext
 from lab.engine.events import ProgressEvent
-from lab.engine.operations import Result, preview, up
+from lab.engine.operations import Result, Scope, preview, up
 from lab.engine.stack_config import setting
 from lab.engine.state import read_state
 from lab.errors import LabError
@@ -100,13 +100,9 @@ def run(request: Mapping[str, Json], answers: Answers, cancelled: threading.Even
         config={**operator_keys(paths), **dict(setting(s) for s in request["config"])},
     )
     operation = {"up": up, "preview": preview}[request["action"]]
-    return operation(
-        context,
-        on_event=answers.event,
-        refresh=request["refresh"],
-        replace=[urn_of(wanted, context) for wanted in request["replace"]],
-        cancelled=cancelled,
-    )
+    replace = [urn_of(wanted, context) for wanted in request["replace"]]
+    scope = Scope(refresh=request["refresh"], replace=replace)
+    return operation(context, scope, on_event=answers.event, cancelled=cancelled)
 
 
 def urn_of(wanted: str, context: EngineContext) -> str:

@@ -78,48 +78,58 @@ def ignore(_event: ProgressEvent) -> None:
     """For a caller who does not watch."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What a run of the program takes in. `replace` and `target` are URNs, `**` stands for any characters.
+
+    - refresh: read first what really is
+    - replace: make these anew, although nothing of them changed
+    - target: these alone; none is all
+    """
+
+    refresh: bool = False
+    replace: Sequence[str] = ()
+    target: Sequence[str] = ()
+
+    def arguments(self) -> dict[str, Any]:
+        """For the Automation API, which takes None for what is not asked for."""
+        return {
+            "refresh": self.refresh or None,
+            "replace": list(self.replace) or None,
+            "target": list(self.target) or None,
+            **QUIETLY,
+        }
+
+
+ALL = Scope()
+
+
 def up(
     context: EngineContext,
+    scope: Scope = ALL,
     *,
     on_event: OnEvent = ignore,
-    refresh: bool = False,
-    replace: Sequence[str] = (),
-    target: Sequence[str] = (),
     cancelled: threading.Event | None = None,
 ) -> Result:
-    """Make everything as the program says. `replace` and `target` are URNs, `**` stands for any characters.
+    """Make everything as the program says.
 
     Raises LabError with the engine's own words. KeyboardInterrupt, or setting `cancelled`, ends it in order.
     """
     with _run(context, on_event, cancelled, changes=True, program=True) as run:
-        run.stack.up(
-            refresh=refresh or None,
-            replace=list(replace) or None,
-            target=list(target) or None,
-            on_event=run.recorder.take,
-            **QUIETLY,
-        )
+        run.stack.up(on_event=run.recorder.take, **scope.arguments())
     return run.result()
 
 
 def preview(
     context: EngineContext,
+    scope: Scope = ALL,
     *,
     on_event: OnEvent = ignore,
-    refresh: bool = False,
-    replace: Sequence[str] = (),
-    target: Sequence[str] = (),
     cancelled: threading.Event | None = None,
 ) -> Result:
     """What `up` would do. Connects to no host, and changes nothing in cloud or state."""
     with _run(context, on_event, cancelled, changes=False, program=True) as run:
-        run.stack.preview(
-            refresh=refresh or None,
-            replace=list(replace) or None,
-            target=list(target) or None,
-            on_event=run.recorder.take,
-            **QUIETLY,
-        )
+        run.stack.preview(on_event=run.recorder.take, **scope.arguments())
     return run.result()
 
 
@@ -239,4 +249,4 @@ def _import_early() -> None:
             log.debug("%s cannot be imported ahead of the program: %s", module, error)
 
 
-__all__ = ["LabError", "Result", "destroy", "outputs", "preview", "refresh", "reset", "up"]
+__all__ = ["LabError", "Result", "Scope", "destroy", "outputs", "preview", "refresh", "reset", "up"]

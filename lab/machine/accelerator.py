@@ -96,7 +96,7 @@ def why_not_kvm(kernel: Path, device: Path = Path("/dev/kvm"), deadline_s: float
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         why = said[-1].removeprefix("qemu-system-x86_64: ") if said else f"exit status {done.returncode}"
-        return f"{device} is there, but QEMU cannot use it ({why[:100]})"
+        return f"{device} is there, but QEMU cannot use it ({why[:300]})"
     if b"Unable to mount root" not in done.stdout:
         return f"a kernel did not come up with {device} ({time.monotonic() - started:.1f} s)"
     return ""

@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.engine.context import EngineContext
 from lab.engine.events import ProgressEvent
-from lab.engine.operations import Result, destroy, preview, refresh, up
+from lab.engine.operations import Result, Scope, destroy, preview, refresh, up
 from lab.engine.pulumi_cli import ensure_pulumi
 from lab.errors import LabError
 from lab.paths import PROJECT
@@ -62,7 +62,8 @@ class StackUnderTest:
 
     def up(self, *, refresh: bool = False, replace: tuple[str, ...] = (), **settings: Json) -> Result:
         """`up` with these settings from now on."""
-        return up(self.context(**settings), on_event=self.events.append, refresh=refresh, replace=replace)
+        scope = Scope(refresh=refresh, replace=replace)
+        return up(self.context(**settings), scope, on_event=self.events.append)
 
     def preview(self, **settings: Json) -> Result:
         """`preview` with these settings, once."""
