@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from lab.providers.aws.config import Config, read_config
 from lab.providers.aws.marks import STACK_MARK, URN_MARK
 from lab.providers.aws.orphans import delete_orphans, find_orphans
 from lab.providers.aws.provider import AwsProvider
+from lab.providers.aws.resources import route_table
 from lab.providers.plugin.errors import InvalidInputsError, PartlyMadeError, ProviderError
 from lab.providers.plugin.values import UNKNOWN, Secret
 from tests.unit.provider_cloud import DEBIAN_13, Resources, running_cloud, urn
@@ -279,3 +281,22 @@ class TestFunctions:
             "aws:iam/getPolicyDocument:getPolicyDocument", {"statements": [statement]}
         )
         assert '"Action":"ec2:AssignPrivateIpAddresses"' in answer["minifiedJson"]
+
+
+def test_a_table_goes_although_its_subnet_goes_meanwhile(
+    cloud: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine deletes both at once, and the subnet takes the association along."""
+    vpc, inside = subnet(cloud)
+    table, _, state = cloud.create(TABLE, "t", {"vpcId": vpc})
+    cloud.aws.ec2("associate_route_table", RouteTableId=table, SubnetId=inside)
+    find = route_table.find_route_table
+
+    def find_before_the_subnet_goes(aws: Aws, object_id: str) -> Any:
+        found = find(aws, object_id)
+        aws.ec2("delete_subnet", SubnetId=inside)
+        return found
+
+    monkeypatch.setattr(route_table, "find_route_table", find_before_the_subnet_goes)
+    cloud.provider.delete(urn(TABLE, "t"), table, state)
+    assert find(cloud.aws, table) is None

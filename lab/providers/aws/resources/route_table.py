@@ -9,6 +9,7 @@ from lab.providers.plugin.provider import Urn
 from lab.providers.plugin.schema import Prop
 
 GONE = r"InvalidRouteTableI[Dd]\.NotFound"  # as the real cloud and moto spell it
+NO_ASSOCIATION = "InvalidAssociationID.NotFound"
 
 
 class RouteTable(ResourceType):
@@ -40,7 +41,9 @@ class RouteTable(ResourceType):
         table = find_route_table(aws, object_id)
         for association in (table or {}).get("Associations", []):
             if not association["Main"]:
-                aws.ec2("disassociate_route_table", AssociationId=association["RouteTableAssociationId"])
+                # Its subnet may just be deleted, and the association with it.
+                identifier = association["RouteTableAssociationId"]
+                ignore_gone(aws, "disassociate_route_table", (NO_ASSOCIATION,), AssociationId=identifier)
         gone = ("InvalidRouteTableID.NotFound", "InvalidRouteTableId.NotFound")
         ignore_gone(aws, "delete_route_table", gone, RouteTableId=object_id)
 
