@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic.fields import FieldInfo
 
@@ -26,8 +27,7 @@ def draft_of(settings: type[Group], config: Mapping[str, object]) -> Draft:
 
 def _own_keys(draft: Draft, config: object) -> dict[str, object]:
     own: dict[str, object] = {}
-    for given, value in (config if isinstance(config, Mapping) else {}).items():
-        key = str(given)
+    for key, value in _named(draft, config if isinstance(config, Mapping) else {}, "").items():
         bare = key.removeprefix(NAMESPACE)
         if ":" in bare and bare not in SHARED and bare == key:
             continue
@@ -96,27 +96,27 @@ def _table(draft: Draft, shape: Table, value: object, key: str, *, silent: bool)
             )
         return {}
     read = {}
-    for given, element in value.items():
+    for given, element in _named(draft, value, f"{key}[", "]").items():
         element_key = f"{key}[{given}]"
         _place(draft, element_key, written=True)
         try:
-            shape.key.parse(str(given))
+            shape.key.parse(given)
         except MisfitError as misfit:
             draft.problems.append(_problem(draft, element_key, element, misfit.rule, misfit.way_out))
         elements.append(element_key)
-        read[str(given)] = _read(draft, shape.of, element, element_key, silent=False)
+        read[given] = _read(draft, shape.of, element, element_key, silent=False)
     return read
 
 
 def _group(
     draft: Draft,
     group: type[Group],
-    value: Mapping[object, object] | Mapping[str, object],
+    value: Mapping[Any, object],
     prefix: str,
     *,
     silent: bool,
 ) -> dict[str, object]:
-    given = {str(name): each for name, each in value.items()}
+    given = _named(draft, value, prefix)
     fields = {key_of(name, each): each for name, each in group.model_fields.items()}
     read: dict[str, object] = {}
     for name, described in fields.items():
@@ -136,6 +136,17 @@ def _group(
     if not silent:
         draft.problems.extend(_unknown(draft, prefix, given, fields))
     return read
+
+
+def _named(draft: Draft, group: Mapping[Any, object], before: str, after: str = "") -> dict[str, object]:
+    """What stands under keys that are text. Others are told: as text, `1` and `"1"` would be one key."""
+    for name, value in group.items():
+        if not isinstance(name, str):
+            text = shown(name).strip('"')
+            rule = "the key is not text: without quotes YAML makes a number, a date or true and false of it"
+            way_out = f'write the key in quotes: "{text}"'
+            draft.problems.append(_problem(draft, f"{before}{text}{after}", value, rule, way_out))
+    return {name: value for name, value in group.items() if isinstance(name, str)}
 
 
 def _missing(key: str, name: str, described: FieldInfo) -> Problem:

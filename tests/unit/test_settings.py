@@ -95,6 +95,10 @@ def test_secrets_in_wrong_places_are_not_printed(key: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_number_as_a_key_is_not_the_text_of_it() -> None:
+    assert problems_of({**base(), 1: "one", "1": "another"}) == ["1", "1"]
+
+
 def test_a_tenant_may_overlap_another_outside_what_is_reached() -> None:
     config = base()
     put(config, "tenants[1].create.vpc_cidr", "172.16.0.0/16")
