@@ -41,7 +41,7 @@ def make_plan(settings: Settings, stack: str) -> Plan:
         proxies=_proxies(settings),
         func_hosts=_func_hosts(settings),
         tenants=tuple(_tenant(tenant, settings.func_hosts.count) for tenant in settings.tenants),
-        tags={"Project": "causeway", "Stack": stack, **settings.tags},
+        tags={**settings.tags, "Project": "causeway", "Stack": stack},
     )
 
 

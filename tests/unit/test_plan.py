@@ -88,8 +88,8 @@ def test_func_subnet_is_used_to_its_last_address() -> None:
 
 def test_tags_name_the_stack_and_are_the_operators_to_add() -> None:
     config = base()
-    put(config, "tags", {"Stack": "mine", "Team": "edge"})
-    assert plan_of(config).tags == {"Project": "causeway", "Stack": "mine", "Team": "edge"}
+    put(config, "tags", {"Team": "edge"})
+    assert plan_of(config).tags == {"Project": "causeway", "Stack": "test", "Team": "edge"}
 
 
 def test_own_instance_type() -> None:
