@@ -23,9 +23,8 @@ class Problem:
     way_out: str
 
     def __str__(self) -> str:
-        key = self.key if self.key.isprintable() else ascii(self.key)
-        head = f"{key}: {self.value}" if self.value else f"{key} (missing)"
-        return f"{head}\n    {self.rule}\n    → {self.way_out}"
+        head = f"{self.key}: {self.value}" if self.value else f"{self.key} (missing)"
+        return "\n".join(map(_printable, (head, f"    {self.rule}", f"    → {self.way_out}")))
 
 
 class ConfigurationError(Exception):
@@ -49,15 +48,17 @@ def shown(value: object, key: str = "") -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
 
 
+def _printable(line: str) -> str:
+    """Keys are the operator's to choose, and stand in rules of others too: nothing of them moves a cursor."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+
+
 def _dumped(value: object) -> str:
     if isinstance(value, IPv4Address | IPv4Network):
         return str(value)
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
         return text if text.isprintable() else json.dumps(value, default=str)
-    except (
-        TypeError,
-        ValueError,
-        RecursionError,
-    ):  # keys that JSON lacks, cycles of YAML anchors, endless depth
-        return f"(a {type(value).__name__})"
+    except (TypeError, ValueError, RecursionError):
+        # Keys that JSON lacks, cycles of YAML anchors, endless depth; a number of more digits than Python prints.
+        return "(a very long number)" if isinstance(value, int) else f"(a {type(value).__name__})"

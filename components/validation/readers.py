@@ -18,10 +18,13 @@ def whole_number(least: int, most: int, why: str) -> Leaf:
     rule = f"must be a whole number from {least} to {most}: {why}"
 
     def parse(value: object) -> int:
-        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]{1,18}", text):
+        # The digits are bounded: Python makes no number of very many, nor text of a very large number.
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
+            number = int(value)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            number = value
+        else:
             raise MisfitError(rule, f"write a number without quotes, such as {least}")
-        number = int(text)
         if not least <= number <= most:
             raise MisfitError(rule, f"the nearest that is allowed is {least if number < least else most}")
         return number

@@ -178,7 +178,8 @@ def _unknown(
         way_out = (
             f"did you mean {close[0]}?" if close else f"leave it out; known keys are: {', '.join(known)}"
         )
-        yield _problem(draft, f"{prefix}{name}", given[name], f"is not a key of {where}", way_out)
+        key = f"{prefix}{name}" or '""'
+        yield _problem(draft, key, given[name], f"is not a key of {where}", way_out)
 
 
 def _place(draft: Draft, key: str, *, written: bool) -> None:

@@ -72,7 +72,8 @@ REDUNDANCY = choice(
 
 def _account(value: object) -> str:
     # Unquoted it is a number for YAML; an id that begins with 0 then lost its zeros, and is too short.
-    text_ = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**12
+    text_ = str(value) if is_number else value
     if not isinstance(text_, str) or not re.fullmatch(r"[0-9]{12}", text_):
         raise MisfitError("must be an AWS account's id: 12 digits", 'write it in quotes, like "123456789012"')
     return text_

@@ -7,40 +7,18 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from components.instance_types import INSTANCE_TYPES, Architecture, smallest_with
 from components.plan import Redundancy
-from components.planning import make_plan
-from components.settings import ConfigurationError, Problem, Settings, load_settings, warnings_about
-from components.validation.shape import Many, Table, key_of, shape_of
+from components.settings import ConfigurationError, load_settings, warnings_about
 from tests.unit.plan_strategies import configurations, lightly
 from tests.unit.settings_cases import base, put
-
-YAML_VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.sampled_from(["10.0.0.0/8", "10.1.2.3"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.integers(), inner, max_size=4),
-    max_leaves=12,
-)
 
 
 def problems_of(config: Any) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
         load_settings(config)
     return [problem.key for problem in caught.value.problems]
-
-
-def problems_if_any(config: dict[str, Any]) -> tuple[Problem, ...]:
-    try:
-        load_settings(config)
-    except ConfigurationError as error:
-        return error.problems
-    return ()
 
 
 def test_defaults() -> None:
@@ -174,44 +152,3 @@ def test_larger_types_are_the_smallest_that_do(wanted: int) -> None:
 @given(configurations())
 def test_valid_configurations_are_accepted(config: dict[str, Any]) -> None:
     load_settings(config)
-
-
-@lightly
-@given(YAML_VALUES)
-def test_any_data_gives_settings_or_a_configuration_error(config: Any) -> None:
-    assert problems_of(config)
-
-
-@st.composite
-def spoilt(draw: st.DrawFn) -> dict[str, Any]:
-    """A valid configuration with anything at some of its keys."""
-    config = base(draw(st.sampled_from(["created", "existing"])))
-    for key in draw(st.lists(st.sampled_from(_every_key()), min_size=1, max_size=4, unique=True)):
-        try:
-            put(config, key, draw(YAML_VALUES))
-        except (KeyError, TypeError, IndexError, AttributeError):
-            continue  # an earlier change took the group away
-    return config
-
-
-def _every_key(group: type = Settings, prefix: str = "") -> list[str]:
-    keys = []
-    for name, field in group.model_fields.items():  # type: ignore[attr-defined]
-        key, shape = f"{prefix}{key_of(name, field)}", shape_of(field)
-        keys.append(key)
-        if isinstance(shape, Many):
-            key, shape = f"{key}[0]", shape.of
-            keys.append(key)
-        if isinstance(shape, type) and not isinstance(shape, Table):
-            keys += _every_key(shape, f"{key}.")
-    return keys
-
-
-@lightly
-@given(spoilt())
-def test_spoilt_configurations_give_a_plan_or_a_configuration_error(config: dict[str, Any]) -> None:
-    problems = problems_if_any(config)
-    assert all(problem.rule and problem.way_out for problem in problems)
-    assert str(ConfigurationError(problems)).encode()
-    if not problems:
-        make_plan(load_settings(config), "test")
