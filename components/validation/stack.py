@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
@@ -11,6 +12,7 @@ from components.validation.problem import Problem, shown
 from components.validation.ranges import WIDEST
 
 _MOST_TAGS = 40  # AWS takes 50 on a resource; some are Causeway's
+_ZONE = re.compile(r"(?P<region>.*?-[0-9]+)(?P<local>-[a-z]+-[0-9]+)?[a-z]")  # of a name that was read
 _BASTION_KEYS = ("platform.access_subnet", "access.bastion_instance_type")
 
 
@@ -31,9 +33,17 @@ def check(draft: Draft) -> Iterator[Problem]:
 
 def _zone_in_region(draft: Draft) -> Iterator[Problem]:
     region, zone = draft.at("aws:region", str), draft.at("availability_zone", str)
-    if region and zone and not zone.value.startswith(region.value):
+    match = _ZONE.fullmatch(zone.value) if zone else None
+    if not region or not zone or not match:
+        return
+    way_out = f"choose a zone of it, such as {region.value}a"
+    if match["region"] != region.value:
+        yield zone.problem(f"is not in aws:region, which is {region.value}", way_out)
+    elif match["local"]:
         yield zone.problem(
-            f"is not in aws:region, which is {region.value}", f"choose a zone of it, such as {region.value}a"
+            f"is a local zone of {region.value}: hosts there cannot have the region's Elastic IP addresses, and "
+            "Causeway asks for no others",
+            way_out,
         )
 
 
