@@ -94,7 +94,7 @@ class Access(Group):
         examples=["bastion"],
     )
     operator_cidrs: tuple[Annotated[IPv4Network, NETWORK], ...] = Field(
-        description="Where SSH may come from. There is no default, and 0.0.0.0/0 is refused.",
+        description="Where SSH may come from. There is no default; together at most as many addresses as a /8 has.",
         examples=[["203.0.113.7/32"]],
     )
     user: Annotated[str, words.LOGIN] = Field(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.validation import addresses, instances, networks, overlays, stack, tenants
+from components.validation import addresses, instances, networks, operators, overlays, stack, tenants
 from components.validation.draft import Draft
 from components.validation.problem import Problem
 
 
 def cross_problems(draft: Draft) -> Iterator[Problem]:
     """Every rule that a configuration breaks across its values, as far as these can be read."""
-    for rules in (stack, networks, addresses, overlays, tenants, instances):
+    for rules in (stack, operators, networks, addresses, overlays, tenants, instances):
         yield from rules.check(draft)
 
 

@@ -1,15 +1,13 @@
-"""Rules about the stack as a whole: its zone, its operator's access, its keys."""
+"""Rules about the stack as a whole: its zone, its bastion, its keys."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 
 from components.plan import AccessMode
 from components.validation.draft import Draft
 from components.validation.problem import Problem, shown
-from components.validation.ranges import WIDEST
 
 _MOST_TAGS = 40  # AWS takes 50 on a resource; some are Causeway's
 _ZONE = re.compile(r"(?P<region>.*?-[0-9]+)(?P<local>-[a-z]+-[0-9]+)?[a-z]")  # of a name that was read
@@ -20,7 +18,6 @@ def check(draft: Draft) -> Iterator[Problem]:
     """Settings that contradict each other, or leave the stack without a safe way in."""
     yield from _zone_in_region(draft)
     yield from _bastion(draft)
-    yield from _operators(draft)
     yield from _keys(draft)
     if len(draft.each("tags")) > _MOST_TAGS:
         yield Problem(
@@ -65,27 +62,6 @@ def _bastion(draft: Draft) -> Iterator[Problem]:
                 rule="is of no use with access.mode public: there is no bastion then",
                 way_out="leave it out, or set access.mode to bastion",
             )
-
-
-def _operators(draft: Draft) -> Iterator[Problem]:
-    key = "access.operator_cidrs"
-    if draft.has(key) and not draft.each(key):
-        yield Problem(
-            key=key,
-            value="[]",
-            rule="nobody could log in, and hosts could not be configured",
-            way_out="list where the operator comes from, such as [203.0.113.7/32]",
-        )
-    first_with: dict[IPv4Network, str] = {}
-    for network in draft.all_at(key, IPv4Network):
-        if network.value.prefixlen < WIDEST:
-            yield network.problem(
-                f"is too wide: SSH is never open to everyone, nor to a prefix shorter than /{WIDEST}",
-                "name the addresses that the operator comes from, such as 203.0.113.7/32",
-            )
-        if network.value in first_with:
-            yield network.problem(f"is also {first_with[network.value]}", "leave one of the two out")
-        first_with.setdefault(network.value, network.key)
 
 
 def _keys(draft: Draft) -> Iterator[Problem]:

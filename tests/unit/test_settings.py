@@ -105,8 +105,10 @@ def test_a_stack_may_have_no_tenants_yet() -> None:
         ("proxy.first_address", "192.168.4.255", False),
         ("platform.proxy_subnet", "192.168.4.0/28", True),
         ("platform.proxy_subnet", "192.168.4.0/29", False),
-        ("access.operator_cidrs", ["10.0.0.0/8"], True),
+        ("access.operator_cidrs", ["11.0.0.0/8"], True),
         ("access.operator_cidrs", ["10.0.0.0/7"], False),
+        ("access.operator_cidrs", ["11.0.0.0/9", "11.128.0.0/9"], True),
+        ("access.operator_cidrs", ["11.0.0.0/9", "11.128.0.0/9", "12.0.0.0/32"], False),
         ("tenants[1].index", 2, True),
         ("tenants[1].index", 3, False),
         ("tenants[0].name", "a" * 32, True),
@@ -130,6 +132,12 @@ def test_public_ranges_are_doubted() -> None:
     load_settings(config)
     assert [doubt.key for doubt in warnings_about(config)] == ["tenants[0].cidrs[0]"]
     assert not warnings_about(base("existing"))
+
+
+def test_access_is_not_opened_to_everyone_part_by_part() -> None:
+    config = base()
+    put(config, "access.operator_cidrs", [f"{number}.0.0.0/8" for number in range(256)])
+    assert "access.operator_cidrs" in problems_of(config)
 
 
 def test_many_broken_tenants_are_told_in_reasonable_time() -> None:
