@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network, collapse_addresses
 
+from components.plan import AccessMode
 from components.validation.draft import At, Draft
 from components.validation.problem import Problem
 from components.validation.ranges import WIDEST, nested, unusable
@@ -29,6 +30,7 @@ def check(draft: Draft) -> Iterator[Problem]:
     yield from _twice(networks)
     fit = [network for network in networks if not any(_each(network))]
     yield from _together([network.value for network in fit])
+    yield from _elsewhere(draft, fit)
 
 
 def _each(network: At[IPv4Network]) -> Iterator[Problem]:
@@ -60,3 +62,37 @@ def _together(networks: list[IPv4Network]) -> Iterator[Problem]:
             f"as one /{WIDEST} has",
             way_out=_WAY_OUT,
         )
+
+
+def _elsewhere(draft: Draft, operators: list[At[IPv4Network]]) -> Iterator[Problem]:
+    """Operators come from outside of the networks that the stack has addresses in, or routes to."""
+    platform = draft.at("platform.vpc_cidr", IPv4Network)
+    for network in operators:
+        if platform and network.value.overlaps(platform.value):
+            yield network.problem(
+                f"overlaps {platform.key}, which is {platform.value}: func hosts could log in to every host, and "
+                "nobody outside has these addresses",
+                _WAY_OUT,
+            )
+    mode = draft.at("access.mode", AccessMode)
+    if mode and mode.value is AccessMode.BASTION:
+        return  # the bastion has no tunnels
+    ours, told = {network.key for network in operators}, set()
+    for pair in nested((*operators, *_behind_tunnels(draft))):
+        for network, other in (pair, reversed(pair)):
+            if network.key in ours and other.key not in ours and network.key not in told:
+                told.add(network.key)
+                yield network.problem(
+                    f"overlaps {other.key}, which is {other.value}: hosts send their answers into the tenant's "
+                    "network, so that nobody could log in from there",
+                    f"{_WAY_OUT}, and none of a tenant's network",
+                )
+
+
+def _behind_tunnels(draft: Draft) -> Iterator[At[IPv4Network]]:
+    """What a func host sends into a tunnel, and where a user instance sends what is its own VPC's."""
+    for tenant in draft.each("tenants"):
+        for key in ("create.vpc_cidr", "overlay.cidr"):
+            if network := draft.at(f"{tenant}.{key}", IPv4Network):
+                yield network
+        yield from draft.all_at(f"{tenant}.cidrs", IPv4Network)
