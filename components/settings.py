@@ -19,6 +19,7 @@ from components.validation import words
 from components.validation.checks import cross_problems, doubts
 from components.validation.leaf import Group
 from components.validation.problem import ConfigurationError, Problem
+from components.validation.public_key import PUBLIC_KEY
 from components.validation.readers import ADDRESS, BOOLEAN, NETWORK, whole_number
 from components.validation.walk import draft_of
 
@@ -100,10 +101,10 @@ class Access(Group):
     user: Annotated[str, words.LOGIN] = Field(
         default="admin", description="Login of the image; may use sudo. Debian's is admin."
     )
-    public_key: Annotated[str, words.PUBLIC_KEY] | None = Field(
+    public_key: Annotated[str, PUBLIC_KEY] | None = Field(
         default=None,
-        description="The operator's public key, in OpenSSH's format: the content of a .pub file. Required; "
-        "the lab makes its own.",
+        description="The operator's public key, ssh-ed25519 or ssh-rsa of at least 2048 bits: the content of a "
+        ".pub file. Required; the lab makes its own.",
     )
     bastion_instance_type: Annotated[str, words.INSTANCE_TYPE] | None = Field(
         default=None, description="The bastion's. Only with mode bastion.", examples=["t3.nano"]

@@ -1,9 +1,7 @@
-"""Readers of names, identifiers and keys: what each may look like, and why."""
+"""Readers of names and identifiers: what each may look like, and why."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 
@@ -11,8 +9,6 @@ from components.instance_types import Architecture
 from components.plan import AccessMode, Redundancy
 from components.validation.leaf import Leaf, MisfitError
 from components.validation.readers import choice, text
-
-_KEY_TYPES = ("ssh-ed25519", "ssh-rsa")  # what EC2 takes as a key pair
 
 REGION = text(
     r"[a-z]{2,4}(-[a-z]+)+-[0-9]+", "must be the name of an AWS region", "write it like eu-central-1"
@@ -79,36 +75,6 @@ def _account(value: object) -> str:
     return text_
 
 
-def _public_key(value: object) -> str:
-    if not isinstance(value, str) or "PRIVATE KEY" in value:
-        raise MisfitError(
-            "must be a public key in OpenSSH's format, on one line",
-            "give the content of the file that ends in .pub, such as ~/.ssh/id_ed25519.pub",
-        )
-    kind, _, rest = value.strip().partition(" ")
-    if kind not in _KEY_TYPES or "\n" in value.strip():
-        raise MisfitError(
-            f"must be a public key that EC2 takes: {' or '.join(_KEY_TYPES)}, then the key, on one line",
-            "make one: ssh-keygen -t ed25519; then give the content of its .pub file",
-        )
-    if not _names_its_type(rest.partition(" ")[0], kind):
-        raise MisfitError(
-            f"is not a complete {kind} key: what follows the type does not decode to one",
-            "copy the whole line of the .pub file",
-        )
-    return value.strip()
-
-
-def _names_its_type(encoded: str, kind: str) -> bool:
-    """A key's body begins with its type as a string with a length (RFC 4253, 6.6)."""
-    try:
-        body = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    head = len(kind).to_bytes(4, "big") + kind.encode()
-    return body.startswith(head) and len(body) > len(head) + 32
-
-
 def _is_secret(value: object) -> bool:
     """That there is a secret. What it is, is nobody's business here."""
     if isinstance(value, Mapping) and set(value) == {"secure"}:
@@ -120,9 +86,6 @@ def _is_secret(value: object) -> bool:
 
 
 ACCOUNT = Leaf(_account, {"type": "string", "pattern": "^[0-9]{12}$"})
-PUBLIC_KEY = Leaf(
-    _public_key, {"type": "string", "pattern": f"^({'|'.join(_KEY_TYPES)}) [A-Za-z0-9+/=]+( .*)?$"}
-)
 SECRET = Leaf(
     _is_secret,
     {
