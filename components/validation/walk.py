@@ -20,16 +20,22 @@ SHARED = ("aws:region",)  # keys of a provider that the settings need too
 def draft_of(settings: type[Group], config: Mapping[str, object]) -> Draft:
     """Read a stack's `config:`. Keys without a namespace are the program's own, as for Pulumi."""
     draft = Draft()
-    own = _own_keys(draft, config)
+    own = _own_keys(draft, config if isinstance(config, Mapping) else {})
     draft.data = _group(draft, settings, own, "", silent=False)
     return draft
 
 
-def _own_keys(draft: Draft, config: object) -> dict[str, object]:
+def _own_keys(draft: Draft, config: Mapping[Any, object]) -> dict[str, object]:
     own: dict[str, object] = {}
-    for key, value in _named(draft, config if isinstance(config, Mapping) else {}, "").items():
+    for key, value in _named(draft, config, "").items():
         bare = key.removeprefix(NAMESPACE)
-        if ":" in bare and bare not in SHARED and bare == key:
+        if bare != key and bare in SHARED:
+            rule = "is not read by the provider, whose key it is: that has no causeway: before it"
+            way_out = f"keep only {bare}" if bare in config else f"write {bare}"
+            draft.problems.append(_problem(draft, key, value, rule, way_out))
+            if bare in config:
+                continue  # that one counts
+        elif ":" in bare and bare not in SHARED and bare == key:
             continue
         if bare in own:
             way_out = f"keep only {NAMESPACE}{bare}"

@@ -35,6 +35,11 @@ def test_keys_with_and_without_namespace_are_the_same() -> None:
     assert load_settings(full) == load_settings(plain)
 
 
+def test_the_providers_region_counts_wherever_it_stands() -> None:
+    assert problems_of({"causeway:aws:region": "nowhere", **base()}) == ["causeway:aws:region"]
+    assert problems_of({**base(), "causeway:aws:region": "nowhere"}) == ["causeway:aws:region"]
+
+
 def test_keys_of_others_are_let_be() -> None:
     assert load_settings({**base(), "aws:profile": "me", "pulumi:tags": {}}) == load_settings(base())
 
