@@ -8,12 +8,14 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from components.validation.distance import edit_distance
 from components.validation.draft import Draft
 from components.validation.leaf import Group, Leaf, MisfitError
 from components.validation.problem import Problem, shown
 from components.validation.shape import Many, Shape, Table, key_of, shape_of
 
 NAMESPACE = "causeway:"
+_MISSPELT = 2  # mistakes of typing in a name that still is meant to be ours
 SHARED = ("aws:region",)  # keys of a provider that the settings need too
 
 
@@ -35,7 +37,8 @@ def _own_keys(draft: Draft, config: Mapping[Any, object]) -> dict[str, object]:
             draft.problems.append(_problem(draft, key, value, rule, way_out))
             if bare in config:
                 continue  # that one counts
-        elif ":" in bare and bare not in SHARED and bare == key:
+        elif bare == key and ":" in bare and bare not in SHARED:
+            draft.problems.extend(_misspelt_namespace(draft, key, value))
             continue
         if bare in own:
             way_out = f"keep only {NAMESPACE}{bare}"
@@ -44,6 +47,15 @@ def _own_keys(draft: Draft, config: Mapping[Any, object]) -> dict[str, object]:
             )
         own[bare] = value
     return own
+
+
+def _misspelt_namespace(draft: Draft, key: str, value: object) -> Iterable[Problem]:
+    """Other programs and providers have keys in the same file; hardly one whose name is so near to ours."""
+    namespace, _, name = key.partition(":")
+    own = NAMESPACE.removesuffix(":")
+    if edit_distance(namespace.lower(), own, most=_MISSPELT) <= _MISSPELT:
+        rule = f"is in the namespace {namespace}, which nothing reads: this program's is {own}"
+        yield _problem(draft, key, value, rule, f"did you mean {NAMESPACE}{name}?")
 
 
 def _read(draft: Draft, shape: Shape, value: object, key: str, *, silent: bool) -> object:
