@@ -6,7 +6,7 @@ The field descriptions are the reference of the configuration: JSON schema and m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated
 
@@ -184,22 +184,24 @@ class Settings(Group):
     tenants: tuple[Tenant, ...] = Field(default=(), description="The customers. Order means nothing.")
 
 
-def load_settings(config: Mapping[str, object]) -> Settings:
+def load_settings(config: Mapping[str, object], secret: Collection[str] = frozenset()) -> Settings:
     """Settings from a stack file's `config:`, as plain data; keys of other programs and providers are let be.
 
     Raises `ConfigurationError` with every problem there is, in the order of the keys. Nothing else is raised,
-    whatever the data.
+    whatever the data. Of what stands under `secret` keys of the configuration no message shows a value.
     """
-    draft = draft_of(Settings, config)
+    draft = draft_of(Settings, config, secret)
     problems = draft.in_order((*draft.problems, *cross_problems(draft)))
     if problems:
         raise ConfigurationError(problems)
     return Settings.model_validate(draft.data)
 
 
-def warnings_about(config: Mapping[str, object]) -> tuple[Problem, ...]:
+def warnings_about(
+    config: Mapping[str, object], secret: Collection[str] = frozenset()
+) -> tuple[Problem, ...]:
     """What is allowed but hardly meant, such as a public network range inside."""
-    draft = draft_of(Settings, config)
+    draft = draft_of(Settings, config, secret)
     return draft.in_order(doubts(draft))
 
 

@@ -23,8 +23,8 @@ def settings_from_pulumi() -> Settings:
     secret = {key for key in given if engine.is_config_secret(key)} | set(engine.get_config_secret_keys_env())
     config = plain_data(given, secret)
     try:
-        settings = load_settings(config)
-        doubts = [*warnings_about(config), *doubt_about(settings, _private_key(settings))]
+        settings = load_settings(config, secret)
+        doubts = [*warnings_about(config, secret), *doubt_about(settings, _private_key(settings))]
     except ConfigurationError as error:
         raise pulumi.RunError(str(error)) from None
     for doubt in doubts:

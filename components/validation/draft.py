@@ -8,7 +8,7 @@ about several values ask the draft, and pass over what is not there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from components.validation.problem import Problem, shown
@@ -41,6 +41,7 @@ class Draft:
     offered: set[str] = field(default_factory=set)  # keys whose group could be read
     elements: dict[str, list[str]] = field(default_factory=dict)  # keys of a list's or table's elements
     order: dict[str, int] = field(default_factory=dict)
+    secret: frozenset[str] = frozenset()  # top-level keys whose values nobody may see
 
     def at(self, key: str, kind: type[T]) -> At[T] | None:
         """The value at a key, if there is a readable one. KeyError: no such key in the settings."""
@@ -69,6 +70,16 @@ class Draft:
         """What stands there is of no use, and that has been said."""
         self.written[key] = False
         self.offered.discard(key)
+
+    def hides(self, key: str) -> bool:
+        """Whether what stands there is secret, or within something secret."""
+        return any(key == secret or key.startswith((f"{secret}.", f"{secret}[")) for secret in self.secret)
+
+    def without_secrets(self) -> Draft:
+        """The same as if no secret value could be read: what a rule says about this gives none away."""
+        return replace(
+            self, values={key: None if self.hides(key) else value for key, value in self.values.items()}
+        )
 
     def in_order(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """The problems by the order of keys in the settings, each once."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 _SHOWN_CHARACTERS = 60
-_HIDDEN = "(not shown, it may be a secret)"
+HIDDEN = "(not shown, it may be a secret)"
 _SECRET_KEY = re.compile(r"private_?key(?!_file)|secret|password|token", re.IGNORECASE)
 
 
@@ -44,7 +44,7 @@ def shown(value: object, key: str = "") -> str:
     """A value as the operator may read it back: one line, short, and nothing secret."""
     text = value if isinstance(value, str) and value.isprintable() and value else _dumped(value)
     if _SECRET_KEY.search(key) or "PRIVATE KEY" in text or '"secure"' in text:
-        return _HIDDEN
+        return HIDDEN
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
 
 

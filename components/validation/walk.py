@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from components.validation.distance import edit_distance
 from components.validation.draft import Draft
 from components.validation.leaf import Group, Leaf, MisfitError
-from components.validation.problem import Problem, shown
+from components.validation.problem import HIDDEN, Problem, shown
 from components.validation.shape import Many, Shape, Table, key_of, shape_of
 
 NAMESPACE = "causeway:"
@@ -19,9 +19,14 @@ _MISSPELT = 2  # mistakes of typing in a name that still is meant to be ours
 SHARED = ("aws:region",)  # keys of a provider that the settings need too
 
 
-def draft_of(settings: type[Group], config: Mapping[str, object]) -> Draft:
-    """Read a stack's `config:`. Keys without a namespace are the program's own, as for Pulumi."""
-    draft = Draft()
+def draft_of(
+    settings: type[Group], config: Mapping[str, object], secret: Collection[str] = frozenset()
+) -> Draft:
+    """Read a stack's `config:`. Keys without a namespace are the program's own, as for Pulumi.
+
+    `secret`: those of its keys whose values are not to be shown.
+    """
+    draft = Draft(secret=frozenset({*secret, *(key.removeprefix(NAMESPACE) for key in secret)}))
     own = _own_keys(draft, config if isinstance(config, Mapping) else {})
     draft.data = _group(draft, settings, own, "", silent=False)
     return draft
@@ -82,7 +87,8 @@ def _leaf(draft: Draft, leaf: Leaf, value: object, key: str, *, silent: bool) ->
         try:
             draft.values[key] = leaf.parse(value)
         except MisfitError as misfit:
-            draft.problems.append(_problem(draft, key, value, misfit.rule, misfit.way_out))
+            way_out = _look_at(key) if draft.hides(key) else misfit.way_out  # which may have the value in it
+            draft.problems.append(_problem(draft, key, value, misfit.rule, way_out))
     return value
 
 
@@ -90,9 +96,8 @@ def _many(draft: Draft, shape: Many, value: object, key: str, *, silent: bool) -
     elements = draft.elements.setdefault(key, [])
     if not isinstance(value, list | tuple):
         if not silent:
-            way_out = (
-                "write [one, two]" if isinstance(value, Mapping) else f"did you mean [{shown(value, key)}]?"
-            )
+            hidden = draft.hides(key) or isinstance(value, Mapping)
+            way_out = "write [one, two]" if hidden else f"did you mean [{shown(value, key)}]?"
             draft.problems.append(_problem(draft, key, value, "must be a list", way_out))
             draft.withdraw(key)
         return []
@@ -200,6 +205,11 @@ def _unknown(
         yield _problem(draft, key, given[name], f"is not a key of {where}", way_out)
 
 
+def _look_at(key: str) -> str:
+    """The way out where the wrong value is a secret."""
+    return f"look at it: pulumi config get --path '{'' if key in SHARED else NAMESPACE}{key}'"
+
+
 def _place(draft: Draft, key: str, *, written: bool) -> None:
     draft.order.setdefault(key, len(draft.order))
     draft.written[key] = written
@@ -207,4 +217,6 @@ def _place(draft: Draft, key: str, *, written: bool) -> None:
 
 def _problem(draft: Draft, key: str, value: object, rule: str, way_out: str) -> Problem:
     draft.order.setdefault(key, len(draft.order))
-    return Problem(key=key, value=shown(value, key), rule=rule, way_out=way_out)
+    return Problem(
+        key=key, value=HIDDEN if draft.hides(key) else shown(value, key), rule=rule, way_out=way_out
+    )

@@ -121,6 +121,14 @@ def test_private_key_in_plain_text_is_refused_and_not_printed() -> None:
     assert private.splitlines()[1] not in str(caught.value)
 
 
+@pytest.mark.parametrize("value", ["hunter2", {"user": "hunter2"}])
+def test_what_the_engine_knows_as_secret_is_not_printed(value: object) -> None:
+    config = {**with_key(*new_key()), "db_pass": value}
+    with pytest.raises(pulumi.RunError, match=r"db_pass: .not shown") as caught:
+        within(config, settings_from_pulumi, secrets=("causeway:private_key", "causeway:db_pass"))
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_wrong_configuration_ends_the_program_without_traceback() -> None:
     config = {**with_key(*new_key()), "tenants": "alpha", "underlay_mtu": 1}
     with pytest.raises(pulumi.RunError) as caught:
