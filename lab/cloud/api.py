@@ -10,12 +10,17 @@ from typing import Any
 from moto.core.exceptions import ServiceException
 from moto.core.request import Request
 from moto.core.responses import ActionResult
+from moto.utilities.utils import get_partition
 from werkzeug.wrappers import Response
 
 from lab.cloud.actions import reads, supported
+from lab.cloud.authentication import Authentication
+from lab.cloud.credentials import Identities
 from lab.cloud.errors import ec2_error, unsupported
 from lab.cloud.gate import Gate
+from lab.cloud.refusals import Refusal
 from lab.cloud.responses import SERVICES, Answer
+from lab.cloud.signature import Signature, service_of
 from lab.cloud.weather import Weather
 from lab.errors import LabError
 
@@ -23,6 +28,7 @@ Json = Any
 
 log = logging.getLogger(__name__)
 CAPACITY_ACTIONS = ("RunInstances", "StartInstances")
+FROM_A_PAGE = b"The lab's API is not for web pages.\n"
 NO_SERVICE = b"The lab has EC2, IAM, STS and SSM. Sign the request for one of them.\n"
 
 
@@ -35,8 +41,9 @@ class ServerRequest(Request):
 class Api:
     """Every service on one port, told apart by what the request was signed for."""
 
-    def __init__(self, gate: Gate, weather: Weather, account_id: str) -> None:
+    def __init__(self, gate: Gate, weather: Weather, identities: Identities, account_id: str) -> None:
         self._gate = gate
+        self._authentication = Authentication(lambda key_id: gate.read(lambda: identities.key(key_id)))
         self._weather = weather
         self._account_id = account_id
         self.closing = threading.Event()
@@ -46,16 +53,21 @@ class Api:
         request = ServerRequest(environ)
         if self.closing.is_set():  # a connection from before; moto's state may be another Cloud's by now
             return Response("stopped", 503, {"Connection": "close"})(environ, start_response)
-        service = signed_for(request)
-        if service not in SERVICES:
+        if "Origin" in request.headers:  # a browser sends it for whoever made the page
+            return Response(FROM_A_PAGE, 403)(environ, start_response)
+        if service_of(request) not in SERVICES:
             return Response(NO_SERVICE, 400)(environ, start_response)
-        status, headers, body = self._answer(request, service)
+        signature = self._authentication.signature_of(request)
+        if isinstance(signature, Refusal):
+            return signature.response()(environ, start_response)
+        status, headers, body = self._answer(request, signature)
         headers = {
             k: v for k, v in headers.items() if k.lower() not in ("status", "content-length", "server")
         }
         return Response(body, status, headers)(environ, start_response)
 
-    def _answer(self, request: Request, service: str) -> Answer:
+    def _answer(self, request: Request, signature: Signature) -> Answer:
+        service = signature.service
         handler = SERVICES[service]()
         action = action_of(request)
         try:
@@ -64,8 +76,7 @@ class Api:
                 return _failure(handler, request, "Unavailable", "The service is unavailable", 503)
             if not supported(service, action):
                 raise unsupported(f"it has no {action}.")
-            self._gate.read(lambda: handler.setup_class(request))
-            handler.current_account = self._account_id
+            self._gate.read(lambda: self._set_up(handler, request, signature))
             if reads(action):
                 return self._gate.read(lambda: _call(handler))
             return self._gate.change(lambda: _call(handler), lambda answer: answer[0] < 400)
@@ -86,12 +97,12 @@ class Api:
                 handler, request, "InternalError", f"An internal error has occurred: {error!r}", 500
             )
 
-
-def signed_for(request: Request) -> str:
-    """The service in the credential scope of the signature, or of a presigned URL."""
-    scope = request.headers.get("Authorization", "").partition("Credential=")[2].partition(",")[0]
-    parts = (scope or request.args.get("X-Amz-Credential", "")).split("/")
-    return parts[3] if len(parts) == 5 else ""
+    def _set_up(self, handler: Json, request: Request, signature: Signature) -> None:
+        # moto looks for each of these where anybody can write anything.
+        handler.get_access_key = lambda: signature.access_key_id
+        handler.setup_class(request)
+        handler.region, handler.partition = signature.region, get_partition(signature.region)
+        handler.current_account = self._account_id
 
 
 def action_of(request: Request) -> str:

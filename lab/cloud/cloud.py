@@ -71,7 +71,7 @@ class Cloud:
         key = self._identities.operator_key()
         self.access_key_id, self.secret_access_key = str(key.access_key_id), str(key.secret_access_key)
         self._default = moto_models.ec2_backends[ACCOUNT_ID][region]
-        self._api = Api(self._gate, self.weather, ACCOUNT_ID)
+        self._api = Api(self._gate, self.weather, self._identities, ACCOUNT_ID)
         self._servers = [_serve(listener, self._api) for listener in listen_sockets]
         self._reports: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []

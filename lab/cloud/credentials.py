@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from moto.core.utils import utcnow
 from moto.iam.exceptions import NotFoundException
-from moto.iam.models import AccessKey, iam_backends
-from moto.sts.models import AssumedRole, sts_backends
+from moto.iam.models import AccessKey, IAMBackend, iam_backends
+from moto.sts.models import AssumedRole, STSBackend, sts_backends
 from moto.utilities.utils import get_partition
 
 from lab.errors import LabError
@@ -30,6 +30,15 @@ class RoleCredentials:
     arn: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """What a call is to be signed with; a role session's has a token and an end."""
+
+    secret: str
+    token: str = ""
+    expiration: datetime | None = None
+
+
 class Identities:
     """Credentials that moto knows."""
 
@@ -41,14 +50,13 @@ class Identities:
 
     def operator_key(self) -> AccessKey:
         """A key pair of an IAM user, made for this lab."""
-        iam = iam_backends[self._account_id][self._partition]
-        iam.create_user(self._region, OPERATOR)
-        return iam.create_access_key(OPERATOR)
+        self._iam().create_user(self._region, OPERATOR)
+        return self._iam().create_access_key(OPERATOR)
 
     def of_role(self, role: str, instance_id: str) -> RoleCredentials:
         """Valid for at least an hour; raises LabError where there is no such role."""
         try:
-            arn = iam_backends[self._account_id][self._partition].get_role(role).arn
+            arn = self._iam().get_role(role).arn
         except NotFoundException as error:
             raise LabError(
                 f"there is no IAM role {role!r}", hint="create it, or take it out of the instance profile"
@@ -61,12 +69,25 @@ class Identities:
 
     def arn_of(self, access_key_id: str) -> str:
         """Who signs with this key."""
-        sts = sts_backends[self._account_id][self._partition]
-        _user_id, arn, _account_id = sts.get_caller_identity(access_key_id, self._region)
+        _user_id, arn, _account_id = self._sts().get_caller_identity(access_key_id, self._region)
         return arn
 
+    def key(self, access_key_id: str) -> Key | None:
+        """Of a role session or of an IAM user; None: there is no such key, or it is switched off."""
+        session = self._sts().get_assumed_role_from_access_key(access_key_id)
+        if session is not None:
+            return Key(
+                secret=session.secret_access_key,
+                token=session.session_token,
+                expiration=session.expiration.replace(tzinfo=UTC),  # moto's times are naive, in UTC
+            )
+        own = self._iam().access_keys.get(access_key_id)
+        if own is None or own.user_name is None or own.status != "Active":
+            return None
+        return Key(secret=own.secret_access_key)
+
     def _assume(self, role_arn: str, instance_id: str, now: datetime) -> RoleCredentials:
-        sts = sts_backends[self._account_id][self._partition]
+        sts = self._sts()
         sts.assumed_roles[:] = [role for role in sts.assumed_roles if not _over(role)]
         assumed = sts.assume_role(
             self._region,
@@ -84,6 +105,12 @@ class Identities:
             expiration=now + LIFETIME,
             arn=assumed.arn,
         )
+
+    def _iam(self) -> IAMBackend:
+        return iam_backends[self._account_id][self._partition]
+
+    def _sts(self) -> STSBackend:
+        return sts_backends[self._account_id][self._partition]
 
 
 def _over(role: AssumedRole) -> bool:

@@ -56,10 +56,10 @@ class EngineContext:
     directory: Path
     pulumi: Path
     ec2_endpoint: str
+    access_key: str
+    secret_key: str
     stack: str = "lab"
     region: str = "us-east-1"
-    access_key: str = "lab"
-    secret_key: str = "lab"  # noqa: S105 - the lab's API accepts any
     config: Mapping[str, Json] = field(default_factory=dict)
     plugins: Plugins = field(default_factory=Plugins.from_environment)
     project: str = field(default_factory=project_name)

@@ -1,11 +1,14 @@
 """A stack of its own for each test of the engine: real CLI, real stand-in plugins, the lab's API without guests.
 
-python -m tests.lab.engine_testing DIRECTORY ENDPOINT [KEY=VALUE …]     an `up` in a process that can be killed
+python -m tests.lab.engine_testing DIRECTORY SETTINGS     an `up` in a process that can be killed
+
+The cloud's endpoint and keys come in the variables of every AWS SDK.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,6 +23,7 @@ from lab.engine.pulumi_cli import ensure_pulumi
 from lab.errors import LabError
 from lab.paths import PROJECT
 from lab.providers.aws.client import Aws
+from lab.providers.aws.config import Config, read_config
 from tests.unit.provider_cloud import Resources
 
 Json = Any
@@ -58,7 +62,7 @@ class StackUnderTest:
     def context(self, **settings: Json) -> EngineContext:
         """With these settings from now on."""
         self.settings |= settings
-        return context(self.directory, self.aws.config.endpoint, self.settings)
+        return context(self.directory, self.aws.config, self.settings)
 
     def up(self, *, refresh: bool = False, replace: tuple[str, ...] = (), **settings: Json) -> Result:
         """`up` with these settings from now on."""
@@ -67,7 +71,7 @@ class StackUnderTest:
 
     def preview(self, **settings: Json) -> Result:
         """`preview` with these settings, once."""
-        return preview(context(self.directory, self.aws.config.endpoint, {**self.settings, **settings}))
+        return preview(context(self.directory, self.aws.config, {**self.settings, **settings}))
 
     def refresh(self) -> Result:
         """Read what really is."""
@@ -79,11 +83,19 @@ class StackUnderTest:
 
     def start(self) -> subprocess.Popen[bytes]:
         """`up` in a process of its own."""
-        command = [
-            sys.executable, "-m", "tests.lab.engine_testing",
-            str(self.directory), self.aws.config.endpoint, json.dumps(self.settings),
-        ]  # fmt: skip
-        return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        module, settings = "tests.lab.engine_testing", json.dumps(self.settings)
+        return subprocess.Popen(
+            [sys.executable, "-m", module, str(self.directory), settings],
+            cwd=PROJECT,
+            env={
+                **os.environ,
+                "AWS_ENDPOINT_URL": self.aws.config.endpoint,
+                "AWS_ACCESS_KEY_ID": self.aws.config.access_key,
+                "AWS_SECRET_ACCESS_KEY": self.aws.config.secret_key,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def instances(self) -> list[str]:
         """Ids of the instances that are not terminated."""
@@ -96,7 +108,7 @@ class StackUnderTest:
         return len(self.aws.ec2(operation)[key])
 
 
-def context(directory: Path, endpoint: str, settings: Mapping[str, Json]) -> EngineContext:
+def context(directory: Path, cloud: Config, settings: Mapping[str, Json]) -> EngineContext:
     """An engine whose configuration is all overrides."""
     stack_file = directory.parent / "Pulumi.test.yaml"
     if not stack_file.exists():
@@ -104,7 +116,9 @@ def context(directory: Path, endpoint: str, settings: Mapping[str, Json]) -> Eng
     return EngineContext(
         directory=directory,
         pulumi=ensure_pulumi(print),
-        ec2_endpoint=endpoint,
+        ec2_endpoint=cloud.endpoint,
+        access_key=cloud.access_key,
+        secret_key=cloud.secret_key,
         stack="test",
         project="engine",
         stack_file=stack_file,
@@ -115,9 +129,9 @@ def context(directory: Path, endpoint: str, settings: Mapping[str, Json]) -> Eng
 
 def main() -> int:
     """`up`, as a process."""
-    directory, endpoint, settings = sys.argv[1:4]
+    directory, settings = sys.argv[1:3]
     try:
-        print(json.dumps(up(context(Path(directory), endpoint, json.loads(settings))).as_json()))
+        print(json.dumps(up(context(Path(directory), read_config({}), json.loads(settings))).as_json()))
     except LabError as error:
         print(error)
         return 1

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -37,8 +37,14 @@ def endpoint() -> str:
 
 @cache
 def session() -> boto3.Session:
-    """With the keys of nobody in particular."""
-    return boto3.Session("AKIAIOSFODNN7EXAMPLE", "secret", region_name=REGION)
+    """Signs as the operator of the cloud that runs, once it was told to `sign_for` it."""
+    return boto3.Session("none yet", "none yet", region_name=REGION)
+
+
+def sign_for(cloud: Cloud) -> None:
+    """Clients are used again for the next cloud, which has other keys."""
+    credentials: Any = session().get_credentials()  # each client has this very object
+    credentials.access_key, credentials.secret_key = cloud.access_key_id, cloud.secret_access_key
 
 
 @cache
@@ -56,11 +62,13 @@ class LabUnderTest:
         self.follow: Callable[[World], None] = self.worlds.append
         self.cloud = Cloud([listener()], REGION, lambda world: self.follow(world), observed=observed)
         self.ec2 = ec2_client()
+        sign_for(self.cloud)
         self.cloud.start()
 
     def replacement(self) -> Cloud:
         """Another cloud after the first was stopped."""
         cloud = Cloud([listener()], REGION, lambda world: self.follow(world))
+        sign_for(cloud)
         cloud.start()
         return cloud
 

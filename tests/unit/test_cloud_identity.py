@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lab.cloud import moto_version
+from lab.cloud import Cloud, moto_version
 from lab.cloud.images import IMAGE_ID, IMAGE_NAME, OWNER, SSM_PARAMETER
 from lab.errors import LabError
 from tests.unit.cloud_testing import REGION, LabUnderTest, code_of, endpoint, session
@@ -168,12 +168,12 @@ def test_what_providers_read_besides(lab: LabUnderTest) -> None:
     assert lab.ec2.describe_account_attributes()["AccountAttributes"]
 
 
-def aws(*arguments: str) -> Json:
+def aws_command(cloud: Cloud, *arguments: str) -> Json:
     """The AWS command line, as a person would use it."""
     environment = {
         **os.environ,
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_ACCESS_KEY_ID": cloud.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": cloud.secret_access_key,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL": endpoint(),
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -186,7 +186,7 @@ def aws(*arguments: str) -> Json:
 
 
 def test_the_aws_command_line(lab: LabUnderTest) -> None:
-    subnet = lab.subnet()
+    subnet, aws = lab.subnet(), partial(aws_command, lab.cloud)
     made = aws(
         "ec2", "run-instances", "--image-id", f"resolve:ssm:{SSM_PARAMETER}", "--instance-type", "t3.small",
         "--subnet-id", subnet, "--private-ip-address", "10.0.1.9",

@@ -134,6 +134,8 @@ def test_default_tags_are_on_the_object_and_not_in_tags(cloud: Resources) -> Non
         {
             "defaultTags": '{"tags": {"owner": "me"}}',
             "endpoints": f'[{{"ec2": "{cloud.aws.config.endpoint}"}}]',
+            "accessKey": cloud.aws.config.access_key,
+            "secretKey": cloud.aws.config.secret_key,
         },
         {},
     )
