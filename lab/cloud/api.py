@@ -10,15 +10,18 @@ from typing import Any
 from moto.core.exceptions import ServiceException
 from moto.core.request import Request
 from moto.core.responses import ActionResult
+from moto.ec2.models import ec2_backends
 from moto.utilities.utils import get_partition
 from werkzeug.wrappers import Response
 
 from lab.cloud.actions import reads, supported
 from lab.cloud.authentication import Authentication
+from lab.cloud.authorization import calls_of
+from lab.cloud.backend import LabBackend
 from lab.cloud.credentials import Identities
 from lab.cloud.errors import ec2_error, unsupported
 from lab.cloud.gate import Gate
-from lab.cloud.refusals import Refusal
+from lab.cloud.refusals import Reason, Refusal
 from lab.cloud.responses import SERVICES, Answer
 from lab.cloud.signature import Signature, service_of
 from lab.cloud.weather import Weather
@@ -43,6 +46,7 @@ class Api:
 
     def __init__(self, gate: Gate, weather: Weather, identities: Identities, account_id: str) -> None:
         self._gate = gate
+        self._identities = identities
         self._authentication = Authentication(lambda key_id: gate.read(lambda: identities.key(key_id)))
         self._weather = weather
         self._account_id = account_id
@@ -77,6 +81,12 @@ class Api:
             if not supported(service, action):
                 raise unsupported(f"it has no {action}.")
             self._gate.read(lambda: self._set_up(handler, request, signature))
+            if handler._get_action() != action or not action.isalnum():  # moto would do something else
+                raise ec2_error("InvalidAction", f"The action {action} is not valid for this web service.")
+            refusal = self._gate.read(lambda: self._objection(handler, signature, action))
+            if refusal is not None:
+                answer = refusal.response()
+                return answer.status_code, dict(answer.headers), answer.get_data()
             if reads(action):
                 return self._gate.read(lambda: _call(handler))
             return self._gate.change(lambda: _call(handler), lambda answer: answer[0] < 400)
@@ -103,6 +113,23 @@ class Api:
         handler.setup_class(request)
         handler.region, handler.partition = signature.region, get_partition(signature.region)
         handler.current_account = self._account_id
+
+    def _objection(self, handler: Json, signature: Signature, action: str) -> Refusal | None:
+        """Why the caller's policies do not allow the call, if they do not."""
+        principal = self._identities.principal(signature.access_key_id)
+        if principal is None:
+            return None
+        backend = ec2_backends[self._account_id][signature.region]
+        if not isinstance(backend, LabBackend):
+            raise TypeError("moto made a backend of its own")
+        params = handler._get_params()
+        calls = calls_of(signature.service, action, params, signature.region, backend, principal.keys)
+        denied = next((call for call in calls if not principal.may(call)), None)
+        if denied is None:
+            return None
+        what = f"{denied.action} on resource: {denied.resource}"
+        detail = f"User: {principal.arn} is not authorized to perform: {what}"
+        return Refusal(signature.service, Reason.DENIED, detail)
 
 
 def action_of(request: Request) -> str:

@@ -11,6 +11,7 @@ from moto.iam.models import AccessKey, IAMBackend, iam_backends
 from moto.sts.models import AssumedRole, STSBackend, sts_backends
 from moto.utilities.utils import get_partition
 
+from lab.cloud.principals import Principal, of_session, of_user
 from lab.errors import LabError
 
 OPERATOR = "operator"
@@ -85,6 +86,18 @@ class Identities:
         if own is None or own.user_name is None or own.status != "Active":
             return None
         return Key(secret=own.secret_access_key)
+
+    def principal(self, access_key_id: str) -> Principal | None:
+        """Whose policies decide about calls that are signed with a key; None: the operator, who may do everything."""
+        session = self._sts().get_assumed_role_from_access_key(access_key_id)
+        if session is not None:
+            instance = next(
+                (i for (_, i), k in self._roles.items() if k.access_key_id == access_key_id), None
+            )
+            place = f"{self._partition}:ec2:{self._region}:{self._account_id}"
+            return of_session(self._iam(), session, instance and f"arn:{place}:instance/{instance}")
+        name = self._iam().access_keys[access_key_id].user_name
+        return None if name == OPERATOR else of_user(self._iam(), self._iam().get_user(str(name)))
 
     def _assume(self, role_arn: str, instance_id: str, now: datetime) -> RoleCredentials:
         sts = self._sts()

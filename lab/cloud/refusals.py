@@ -24,6 +24,7 @@ class Reason(StrEnum):
     )
     LATE = "Request has expired."
     TOKEN_EXPIRED = "The security token included in the request is expired"  # noqa: S105 - a message
+    DENIED = "You are not authorized to perform this operation."
 
 
 @dataclass(frozen=True)
@@ -75,5 +76,10 @@ CODES = {  # code and HTTP status, in each of the forms
         ("RequestExpired", 400),
         ("ExpiredToken", 403),
         ("ExpiredTokenException", 400),
+    ),
+    Reason.DENIED: (
+        ("UnauthorizedOperation", 403),
+        ("AccessDenied", 403),
+        ("AccessDeniedException", 400),
     ),
 }

@@ -13,6 +13,7 @@ from moto.sts.responses import TokenResponse
 
 from lab.cloud.address_calls import AddressResponses
 from lab.cloud.elastic_ip_calls import ElasticIpResponses
+from lab.cloud.errors import unsupported
 from lab.cloud.instance_attributes import InstanceAttributeResponses
 from lab.cloud.instance_calls import InstanceResponses
 from lab.cloud.interface_calls import InterfaceResponses
@@ -47,9 +48,19 @@ class Ec2Response(
         return int(status), dict(headers), body
 
 
+class StsResponse(TokenResponse):
+    """STS, which must not hand out more than was asked for."""
+
+    def assume_role(self) -> ActionResult:
+        """moto would take no notice of managed session policies."""
+        if self._get_param("PolicyArns"):
+            raise unsupported("managed session policies; give the session's policy itself")
+        return super().assume_role()
+
+
 SERVICES: dict[str, type[Any]] = {
     "ec2": Ec2Response,
     "iam": IamResponse,
-    "sts": TokenResponse,
+    "sts": StsResponse,
     "ssm": SimpleSystemManagerResponse,
 }

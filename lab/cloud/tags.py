@@ -34,12 +34,20 @@ def forget_tags(backend: EC2Backend, resource_id: str) -> None:
     backend.tags.pop(resource_id, None)
 
 
+def tagged_types(params: Mapping[str, Any]) -> list[str]:
+    """Types of resources that `TagSpecifications` has tags for."""
+    return [str(s.get("ResourceType")) for s in _specifications(params) if s.get("Tags")]
+
+
+def _specifications(params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*params.get("TagSpecifications", []), *params.get("TagSpecification", [])]
+
+
 def tags_for(params: Mapping[str, Any], resource_type: str) -> dict[str, str]:
     """What `TagSpecifications` says about a type of resource."""
-    asked = [*params.get("TagSpecifications", []), *params.get("TagSpecification", [])]
     return {
         tag["Key"]: tag.get("Value", "")
-        for specification in asked
+        for specification in _specifications(params)
         if specification.get("ResourceType") == resource_type
         for tag in specification.get("Tags", [])
     }

@@ -41,6 +41,8 @@ class Signer:
     token: str = ""
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     service: str = "ec2"
+    query: str = ""
+    target: str = ""
 
     def headers(self, body: str, **changes: str) -> dict[str, str]:
         """Of a POST of `body` to the cloud under test; `changes` are made after signing."""
@@ -48,9 +50,13 @@ class Signer:
         signed = {"host": urlsplit(endpoint()).netloc, "x-amz-date": time}
         if self.token:
             signed["x-amz-security-token"] = self.token
+        if self.target:
+            signed["x-amz-target"] = self.target
         names = ";".join(signed)
         lines = [f"{name}:{value}\n" for name, value in signed.items()]
-        request = f"POST\n/\n\n{''.join(lines)}\n{names}\n{hashlib.sha256(body.encode()).hexdigest()}"
+        request = (
+            f"POST\n/\n{self.query}\n{''.join(lines)}\n{names}\n{hashlib.sha256(body.encode()).hexdigest()}"
+        )
         scope = f"{time[:8]}/{REGION}/{self.service}/aws4_request"
         text = f"{ALGORITHM}\n{time}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
         key = f"AWS4{self.secret}".encode()
@@ -74,10 +80,12 @@ def operator(lab: LabUnderTest, **changes: Json) -> Signer:
 BODY = "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0%2F16"
 
 
-def post(headers: Mapping[str, str], body: str = BODY) -> tuple[int, str]:
+def post(headers: Mapping[str, str], body: str = BODY, query: str = "") -> tuple[int, str]:
     """Status and body of the answer."""
     try:
-        with urlopen(HttpRequest(endpoint(), body.encode(), dict(headers)), timeout=10) as answer:
+        with urlopen(
+            HttpRequest(f"{endpoint()}/?{query}", body.encode(), dict(headers)), timeout=10
+        ) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         return error.code, error.read().decode()
