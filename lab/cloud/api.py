@@ -24,6 +24,7 @@ from lab.cloud.gate import Gate
 from lab.cloud.refusals import Reason, Refusal
 from lab.cloud.responses import SERVICES, Answer
 from lab.cloud.signature import Signature, service_of
+from lab.cloud.texts import require_xml
 from lab.cloud.weather import Weather
 from lab.errors import LabError
 
@@ -87,6 +88,8 @@ class Api:
             if refusal is not None:
                 answer = refusal.response()
                 return answer.status_code, dict(answer.headers), answer.get_data()
+            if service != "ssm":  # which answers with JSON
+                require_xml(handler._get_params())
             if reads(action):
                 return self._gate.read(lambda: _call(handler))
             return self._gate.change(lambda: _call(handler), lambda answer: answer[0] < 400)

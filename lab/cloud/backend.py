@@ -19,6 +19,7 @@ from lab.cloud.images import debian_image
 from lab.cloud.public_addresses import PublicAddresses
 from lab.cloud.route_state import route_state
 from lab.cloud.rules import Rule
+from lab.cloud.tags import require_valid
 
 Json = Any
 
@@ -62,6 +63,11 @@ class LabBackend(EC2Backend):
             itself = {"GroupId": str(group.id), "UserId": str(group.owner_id)}
             group.ingress_rules = [Rule(group, itself, is_egress=False)]
         return group
+
+    def create_tags(self, resource_ids: list[str], tags: dict[str, str]) -> bool:
+        """Of every call that tags something, also while it makes it."""
+        require_valid(tags)
+        return bool(super().create_tags(resource_ids, tags))
 
     def describe_tags(self, filters: dict[str, list[str]] | None = None) -> list[dict[str, str]]:
         """moto looks for a resource's tags among those of all, each time by regular expressions."""

@@ -11,16 +11,33 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.responses import EC2Response
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 
-from lab.cloud.errors import ec2_error
+from lab.cloud.errors import ec2_error, invalid_value
 from lab.cloud.filters import select
 from lab.cloud.shown import Shown
 
+LONGEST_KEY, LONGEST_VALUE = 128, 256  # characters
 OTHER_TYPES = {"sgr": "security-group-rule", "scr": "subnet-cidr-reservation"}
 
 
 def tags_of(backend: EC2Backend, resource_id: str) -> list[dict[str, str]]:
     """In the API's shape."""
     return [{"Key": key, "Value": value} for key, value in backend.tags.get(resource_id, {}).items()]
+
+
+def require_valid(tags: Mapping[str, str | None]) -> None:
+    """Refuse tags that AWS refuses: its own, and those that are too long."""
+    for key, value in tags.items():
+        if key.lower().startswith("aws:"):
+            raise invalid_value(
+                f"Value ( {key} ) for parameter key is invalid. "
+                "Tag keys starting with 'aws:' are reserved for internal use"
+            )
+        if not 1 <= len(key) <= LONGEST_KEY:
+            raise invalid_value(
+                f"Tag key exceeds the maximum length of {LONGEST_KEY} characters, or is empty"
+            )
+        if value is not None and len(value) > LONGEST_VALUE:
+            raise invalid_value(f"Tag value exceeds the maximum length of {LONGEST_VALUE} characters")
 
 
 def tag_new(backend: EC2Backend, resource_id: str, tags: Mapping[str, str]) -> None:
@@ -104,6 +121,7 @@ class TagResponses(EC2Response):
     def delete_tags(self) -> ActionResult:
         """By key, or by key and value; without keys all of them."""
         tags = {tag["Key"]: tag.get("Value") for tag in self._get_param("Tags", [])}
+        require_valid(tags)
         for resource in self._get_param("Resources", []):
             own = self.ec2_backend.tags.get(resource, {})
             self.ec2_backend.delete_tags([resource], tags or dict.fromkeys(own))
