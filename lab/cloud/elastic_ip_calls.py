@@ -37,7 +37,7 @@ class ElasticIpResponses(EC2Response):
         return Shown(elastic.allocation)
 
     def associate_address(self) -> ActionResult:
-        """With a private address of an interface whose VPC has an internet gateway."""
+        """With a private address of an interface whose VPC has an internet gateway; from another, unless forbidden."""
         elastic, eni = self._elastic(), self._target()
         private = str(self._get_param("PrivateIpAddress") or eni.private_ip_address)
         if private not in eni.addresses:
@@ -45,7 +45,7 @@ class ElasticIpResponses(EC2Response):
         self._require_gateway(eni)
         if elastic.eni is eni and elastic.private_ip_address == private:
             return Shown({"AssociationId": elastic.association_id})
-        may_move = self._get_bool_param("AllowReassociation", False)
+        may_move = self._get_bool_param("AllowReassociation", True)  # in a VPC it is the default
         there = eni.elastic_ips.get(private)
         if elastic.eni is not None and not may_move:
             raise ec2_error(

@@ -137,8 +137,9 @@ def test_elastic_addresses(lab: LabUnderTest) -> None:
         IPv4Address("10.0.1.4"): publics[0],
         IPv4Address("10.0.1.5"): publics[1],
     }
-    assert code_of(lambda: first(NetworkInterfaceId=other)) == "Resource.AlreadyAssociated"
-    association = first(NetworkInterfaceId=other, AllowReassociation=True)["AssociationId"]
+    kept = partial(first, NetworkInterfaceId=other, AllowReassociation=False)
+    assert code_of(kept) == "Resource.AlreadyAssociated"
+    association = first(NetworkInterfaceId=other)["AssociationId"]
     assert lab.world.enis[other].public_ips == {IPv4Address("10.0.1.6"): publics[0]}
     (shown,) = lab.ec2.describe_addresses(AllocationIds=[made[0]["AllocationId"]])["Addresses"]
     assert (shown["NetworkInterfaceId"], shown["PrivateIpAddress"]) == (other, "10.0.1.6")

@@ -41,7 +41,7 @@ class EipAssociation(ResourceType):
             "associate_address",
             AllocationId=allocation,
             PrivateIpAddress=new.get("privateIpAddress"),
-            AllowReassociation=bool(new.get("allowReassociation", False)),
+            AllowReassociation=new.get("allowReassociation") or None,  # as the real plugin: never false
             **{name: new[key] for key, name in TARGETS.items() if key in new},
         )
         return str(made["AssociationId"])
