@@ -18,8 +18,6 @@ from lab.cloud.shown import Shown
 
 Json = Any
 
-PAGE = 1000
-
 
 class InstanceResponses(EC2Response):
     """Run, start, stop, reboot, terminate, describe."""
@@ -51,7 +49,7 @@ class InstanceResponses(EC2Response):
         return EmptyResult()
 
     def describe_instances(self) -> ActionResult:
-        """By id and filters, in pages of whole reservations."""
+        """By id and filters."""
         ids = self._get_param("InstanceIds", [])
         for instance_id in ids:
             instance(self.ec2_backend, instance_id)
@@ -61,10 +59,7 @@ class InstanceResponses(EC2Response):
             for reservation in self.ec2_backend.reservations.values()
             if (chosen := [i for i in _instances(reservation) if i.id in matching])
         ]
-        first = int(self._get_param("NextToken") or 0)
-        last = first + int(self._get_param("MaxResults") or PAGE)
-        following = str(last) if last < len(found) else None
-        return Shown({"Reservations": found[first:last], "NextToken": following})
+        return Shown({"Reservations": found})
 
     def describe_instance_status(self) -> ActionResult:
         """Running instances, or all where the caller says so."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from moto.core.responses import ActionResult
+from moto.core.utils import get_service_model
 from moto.ec2.exceptions import DryRunClientError
 from moto.ec2.responses import EC2Response
 from moto.iam.responses import IamResponse
@@ -18,6 +19,7 @@ from lab.cloud.instance_attributes import InstanceAttributeResponses
 from lab.cloud.instance_calls import InstanceResponses
 from lab.cloud.interface_calls import InterfaceResponses
 from lab.cloud.network_calls import NetworkResponses
+from lab.cloud.pages import page
 from lab.cloud.reservation_calls import ReservationResponses
 from lab.cloud.security_group_calls import SecurityGroupResponses
 from lab.cloud.tags import TagResponses
@@ -46,6 +48,16 @@ class Ec2Response(
             status, headers, body = self.serialized(ActionResult(DryRunClientError()))
             status = 412
         return int(status), dict(headers), body
+
+    def serialized(self, action_result: ActionResult) -> Answer:
+        """In pages, where the caller asks for them."""
+        result = action_result.result
+        if isinstance(result, dict):
+            operation = get_service_model("ec2").operation_model(self._get_action())
+            shown = page(operation, self._get_params(), result)
+            action_result = action_result if shown is result else type(action_result)(shown)
+        status, headers, body = super().serialized(action_result)
+        return int(status), headers, body
 
 
 class StsResponse(TokenResponse):
