@@ -21,8 +21,8 @@ class Concern(StrEnum):
     PACKAGES = "packages"
     USER_ENI = "user_eni"
     TUNNEL = "tunnel"
-    FORWARD = "forward"
     NAT = "nat"
+    FORWARD = "forward"
     ROUTES = "routes"
     ECHO = "echo"
 

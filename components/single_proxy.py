@@ -77,8 +77,8 @@ class SingleProxy(pulumi.ComponentResource):
             Concern.PACKAGES: packages_state(args.plan),
             Concern.USER_ENI: macs.apply(lambda known: user_eni_state(args.plan, known)),
             Concern.TUNNEL: tunnel_state(args.plan, proxy.plan),
-            Concern.FORWARD: forward_state(args.plan),
             Concern.NAT: nat_state(args.plan),
+            Concern.FORWARD: forward_state(args.plan),
         }
         after = {Concern.USER_ENI: [eni.attachment for eni in self.user_enis.values()]}
         HostConfig(

@@ -5,8 +5,10 @@
 #         ◀── only what belongs to a connection, or is an ICMP error about one ──
 #
 # state: {"tenants": [{"tenant", "namespace", "tunnel": "mgre1", "user": "user1", "overlay", "destinations": […]}]}
-# Everything else is counted in `dropped`. MSS is clamped to the smaller MTU of both sides, in both directions. The
-# namespace itself answers to ICMP only. The root namespace never forwards.
+# Everything else is counted in `dropped`; so is what would leave with an overlay address, because nat is not there:
+# conntrack would keep such a flow untranslated as long as it lasts. Applied last for the same reason. MSS is clamped to
+# the smaller MTU of both sides, in both directions. The namespace itself answers to ICMP only. The root namespace never
+# forwards.
 
 # shellcheck source=hostscripts/lib.sh
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
@@ -40,6 +42,10 @@ forwards() {
     ct state established,related accept
     iifname \"$tunnel\" oifname \"$user\" ip saddr $overlay ip daddr { $destinations } ct state new accept
     counter name dropped
+  }
+  chain untranslated {
+    type filter hook postrouting priority srcnat + 50; policy accept;
+    oifname \"$user\" ip saddr $overlay counter name dropped drop
   }
   chain input {
     type filter hook input priority filter; policy drop;

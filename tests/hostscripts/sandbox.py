@@ -120,8 +120,12 @@ class Sandbox:
         """From now on, the instance metadata: path below meta-data/ → text."""
         self._metadata_file.write_text(json.dumps(answers))
 
+    def state(self, concern: str, state: Json) -> None:
+        """Give the host a desired state."""
+        self.run(["tee", f"/run/root/etc/causeway/{concern}.json"], stdin=json.dumps(state))
+
     def apply(self, concern: str, state: Json, *, ok: bool | None = True) -> list[str]:
         """Give the host a desired state, and apply it; the lines that said what changed."""
-        self.run(["tee", f"/run/root/etc/causeway/{concern}.json"], stdin=json.dumps(state))
+        self.state(concern, state)
         lines = self.run(["/run/root/opt/causeway/apply", concern], ok=ok).splitlines()
         return [line.removeprefix(f"causeway: {concern}: ") for line in lines]

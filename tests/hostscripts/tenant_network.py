@@ -72,6 +72,32 @@ class Who(socketserver.StreamRequestHandler):
 socketserver.ThreadingTCPServer.allow_reuse_address = True
 socketserver.ThreadingTCPServer(("", 8080), Who).serve_forever()
 """
+# Says who is seen, to whoever sends something.
+UDP_SERVER = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("", 8080))
+while True:
+    client = server.recvfrom(9000)[1]
+    server.sendto(client[0].encode(), client)
+"""
+# One flow that never pauses; each answer that differs from the one before is a line.
+UDP_TALKER = """
+import socket, sys, time
+talker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+talker.settimeout(0.005)
+was = None
+while True:
+    try:
+        talker.sendto(b"who am I?", (sys.argv[1], 8080))
+        answer = talker.recv(9000).decode()
+    except OSError:
+        continue
+    if answer != was:
+        print(answer, flush=True)
+        was = answer
+    time.sleep(0.005)
+"""
 
 
 def metadata(mac: str = MAC, **changes: str) -> dict[str, str]:
@@ -101,8 +127,8 @@ def path_is_built(sandbox: Sandbox) -> None:
     nic_is_plugged(sandbox)
     sandbox.apply("user_eni", tenants(USER_ENI))
     sandbox.run(TUNNEL)
-    sandbox.apply("forward", tenants(FORWARD))
     sandbox.apply("nat", tenants(NAT))
+    sandbox.apply("forward", tenants(FORWARD))
     for namespace in ("user", "func"):
         sandbox.start([sys.executable, "-c", SERVER], namespace)
         address = {"user": "172.16.101.4", "func": "10.0.0.3"}[namespace]

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from components.host_scripts import Concern
 from tests.hostscripts.stub_host import StubHost
 
 
@@ -54,6 +55,13 @@ def test_a_device_made_anew_takes_the_later_concerns_along(stub_host: StubHost) 
     ]
     concern_does(stub_host, "tunnel", "say here")
     assert "routes" not in stub_host.apply("tunnel")
+
+
+def test_hosts_apply_in_the_order_of_the_stacks_commands(stub_host: StubHost) -> None:
+    for concern in Concern:
+        concern_does(stub_host, concern, "true")
+    applied = [line.split(":")[1].strip() for line in stub_host.apply().splitlines()]
+    assert applied == list(Concern)
 
 
 @pytest.mark.parametrize(("name", "says"), [("tunel", "unknown concern tunel"), ("nat", "no state for nat")])

@@ -10,12 +10,18 @@ from tests.hostscripts.sandbox import Sandbox
 from tests.hostscripts.tenant_network import (
     FORWARD,
     NAT,
+    TUNNEL,
+    UDP_SERVER,
+    UDP_TALKER,
+    USER_ENI,
     client_seen,
     dropped,
+    nic_is_plugged,
     no_way,
     path_is_built,
     tenants,
 )
+from tests.hostscripts.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +42,41 @@ def test_a_func_host_reaches_the_tenant_from_the_user_eni(path: Sandbox) -> None
     assert client_seen(path) == "172.16.101.10"
 
 
-def test_without_nat_the_source_is_the_overlays(path: Sandbox) -> None:
+def test_without_nat_nothing_leaves_and_it_is_counted(path: Sandbox) -> None:
     path.apply("nat", tenants())
-    assert client_seen(path) == "10.0.0.3"
+    before = dropped(path)
+    assert no_way(path, "func", "172.16.101.4")
+    assert dropped(path) > before
     path.apply("nat", tenants(NAT))
     assert client_seen(path) == "172.16.101.10"
+
+
+@pytest.fixture
+def talking(sandbox: Sandbox) -> Sandbox:
+    """No nat and no forward yet, and a func host that already sends, without a pause, to one that would answer."""
+    nic_is_plugged(sandbox)
+    sandbox.apply("user_eni", tenants(USER_ENI))
+    sandbox.run(TUNNEL)
+    sandbox.start([sys.executable, "-c", UDP_SERVER], "user")
+    return sandbox
+
+
+def test_who_talks_all_the_while_is_translated_from_the_first_packet_on(talking: Sandbox) -> None:
+    talker = talking.start([sys.executable, "-c", UDP_TALKER, "172.16.101.4"], "func")
+    talking.state("nat", tenants(NAT))
+    talking.state("forward", tenants(FORWARD))
+    talking.run(["/run/root/opt/causeway/apply"])
+    assert talker.stdout
+    assert talker.stdout.readline() == "172.16.101.10\n"
+
+
+def test_who_talked_while_nat_was_missing_is_translated_once_it_is_there(talking: Sandbox) -> None:
+    talker = talking.start([sys.executable, "-c", UDP_TALKER, "172.16.101.4"], "func")
+    talking.apply("forward", tenants(FORWARD))
+    wait_until("packets are dropped", lambda: dropped(talking) > 0)
+    talking.apply("nat", tenants(NAT))
+    assert talker.stdout
+    assert talker.stdout.readline() == "172.16.101.10\n"
 
 
 def test_without_forward_there_is_no_way(own_path: Sandbox) -> None:
