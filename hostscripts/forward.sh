@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # A tenant's namespace forwards from the tunnel to the user ENI, and nothing else.
 #
-#   mgre1 ── new: from the overlay to the destinations ──▶ user1
-#         ◀── only what belongs to a connection, or is an ICMP error about one ──
+#   mgre1 ── from the overlay to the destinations ──▶ user1
+#         ◀── only what belongs to a connection to the destinations, or is an ICMP error about one ──
 #
 # state: {"tenants": [{"tenant", "namespace", "tunnel": "mgre1", "user": "user1", "overlay", "destinations": […]}]}
-# Everything else is counted in `dropped`; so is what would leave with an overlay address, because nat is not there:
-# conntrack would keep such a flow untranslated as long as it lasts. Applied last for the same reason. MSS is clamped to
-# the smaller MTU of both sides, in both directions. The namespace itself answers to ICMP only. The root namespace never
-# forwards.
+# A destination that is taken away takes its open connections along. Everything else is counted in `dropped`; so is
+# what would leave with an overlay address, because nat is not there: conntrack would keep such a flow untranslated as
+# long as it lasts. Applied last for the same reason. MSS is clamped to the smaller MTU of both sides, in both
+# directions. The namespace itself answers to ICMP only. The root namespace never forwards.
 
 # shellcheck source=hostscripts/lib.sh
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
@@ -39,8 +39,9 @@ forwards() {
   }
   chain forward {
     type filter hook forward priority filter; policy drop;
-    ct state established,related accept
-    iifname \"$tunnel\" oifname \"$user\" ip saddr $overlay ip daddr { $destinations } ct state new accept
+    iifname \"$tunnel\" oifname \"$user\" ct direction original ip saddr $overlay ip daddr { $destinations } accept
+    iifname \"$user\" oifname \"$tunnel\" ct direction reply ct state established,related \
+      ct original ip saddr $overlay ct original ip daddr { $destinations } accept
     counter name dropped
   }
   chain untranslated {

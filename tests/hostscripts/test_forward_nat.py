@@ -112,39 +112,92 @@ def test_applying_again_changes_nothing_and_keeps_the_counters(path: Sandbox) ->
 
 TALKING = """
 import socket, sys
-talk = socket.create_connection(("172.16.101.4", 8080), 2)
-talk.settimeout(2)
+talk = socket.create_connection((sys.argv[1], 8080), 2)
+talk.settimeout(1)
 lines = talk.makefile("rw")
+print(lines.readline().strip(), flush=True)
 for word in sys.stdin:
-    if word == "begin\\n":
-        print(lines.readline().strip(), flush=True)
     lines.write(word); lines.flush()
     print(lines.readline().strip(), flush=True)
 """
 
 
+class Talk:
+    """A connection from the func host that stays open."""
+
+    def __init__(self, path: Sandbox, to: str = "172.16.101.4") -> None:
+        self._client = path.start([sys.executable, "-c", TALKING, to], "func")
+        assert self._client.stdout
+        assert self._client.stdout.readline() == "172.16.101.10\n"
+
+    def goes_on(self, word: str = "still there?") -> bool:
+        """Whether the other end echoes. If it does not, the client has given up."""
+        assert self._client.stdin
+        assert self._client.stdout
+        print(word, file=self._client.stdin, flush=True)
+        return self._client.stdout.readline() == f"{word}\n"
+
+
 def test_a_connection_outlives_every_kind_of_applying(path: Sandbox) -> None:
-    talk = path.start([sys.executable, "-c", TALKING], "func")
-    assert talk.stdin
-    assert talk.stdout
-
-    def still_talks(word: str) -> None:
-        assert talk.stdin
-        assert talk.stdout
-        print(word, file=talk.stdin, flush=True)
-        assert talk.stdout.readline() == f"{word}\n"
-
-    print("begin", file=talk.stdin, flush=True)
-    assert [talk.stdout.readline(), talk.stdout.readline()] == ["172.16.101.10\n", "begin\n"]
+    talk = Talk(path)
     path.apply("forward", tenants(FORWARD))
-    still_talks("unchanged")
+    assert talk.goes_on("unchanged")
     path.apply("forward", tenants(FORWARD | {"destinations": ["172.16.101.0/24"]}))
     path.apply("nat", tenants(NAT | {"overlay": "10.0.0.0/16"}))
-    still_talks("replaced")
+    assert talk.goes_on("replaced")
     path.run("nft flush ruleset", "tenant-alpha")
-    path.apply("forward", tenants(FORWARD))
     path.apply("nat", tenants(NAT))
-    still_talks("mended")
+    path.apply("forward", tenants(FORWARD))
+    assert talk.goes_on("mended")
+
+
+def test_a_destination_that_is_gone_takes_its_connections_along(path: Sandbox) -> None:
+    both = FORWARD | {"destinations": ["172.16.101.4/32", "172.16.101.5/32"]}
+    path.apply("forward", tenants(both))
+    stays, goes = Talk(path, "172.16.101.4"), Talk(path, "172.16.101.5")
+    path.apply("forward", tenants(FORWARD))
+    before = dropped(path)
+    assert stays.goes_on()
+    assert not goes.goes_on()
+    assert dropped(path) > before
+    assert stays.goes_on()
+
+
+def test_what_a_destination_that_is_gone_sends_by_itself_ends_too(own_path: Sandbox) -> None:
+    own_path.start([sys.executable, "-c", UDP_STREAM], "user")
+    own_path.run(SPY_ON_STREAM, "func")
+    wait_until("the server is asked", lambda: own_path.run(ASK_FOR_STREAM, "func", ok=None))
+
+    def comes() -> int:
+        found = own_path.json("nft -j list counter ip spy stream", "func")
+        return int(found["nftables"][1]["counter"]["packets"])
+
+    wait_until("it sends", lambda: comes() > 10)
+    own_path.apply("forward", tenants(FORWARD | {"destinations": ["172.16.101.5/32"]}))
+    before, dropped_before = comes(), dropped(own_path)
+    wait_until("what it sends is dropped", lambda: dropped(own_path) > dropped_before + 10)
+    assert comes() == before
+
+
+# Whoever asks once is sent something for ever.
+UDP_STREAM = """
+import socket, time
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("", 8080))
+client = server.recvfrom(9000)[1]
+while True:
+    server.sendto(b"more", client)
+    time.sleep(0.005)
+"""
+SPY_ON_STREAM = """
+nft 'add table ip spy; add counter ip spy stream
+     add chain ip spy in { type filter hook input priority 0; }
+     add rule ip spy in udp sport 8080 counter name stream drop'
+"""
+ASK_FOR_STREAM = """
+echo >/dev/udp/172.16.101.4/8080; sleep 0.1
+[[ $(nft list counter ip spy stream) != *"packets 0"* ]]
+"""
 
 
 @pytest.mark.parametrize(
