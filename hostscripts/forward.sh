@@ -20,12 +20,13 @@ main() {
     + ([.destinations[] | network] | join(","))'
   for row in "${ROWS[@]}"; do
     # shellcheck disable=SC2086 # checked words
-    inside ${row%% *} forwards ${row#* }
+    inside ${row%% *} forwards ${row#* } || MISSING+=("forwarding in ${row%% *}")
   done
   tenant_namespaces
   for namespace in "${TENANT_NAMESPACES[@]}"; do
     [[ " ${ROWS[*]/% */} " == *" $namespace "* ]] || inside "$namespace" does_not_forward
   done
+  nothing_is_missing
 }
 
 forwards() {

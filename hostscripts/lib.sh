@@ -3,6 +3,7 @@
 #
 #   /opt/causeway     scripts             /run/causeway/lock       one apply at a time
 #   /etc/causeway     desired state       /run/causeway/applied    what this boot has applied, per concern
+#                                         /run/causeway/pending    concerns that an earlier one made incomplete
 #
 # Causeway's own in a host's kernel, and so reconciled: namespaces tenant-*, devices mgre*, the NICs that the state
 # names, nft tables causeway_*, routes with protocol 201, addresses labelled :cw. Nothing else is touched.
@@ -20,6 +21,7 @@ readonly CONCERN=${CONCERN%.sh}
 readonly STATE=$ETC/$CONCERN.json
 readonly PROTOCOL=201 # marks our routes; nobody's in iproute2's rt_protos
 NAMESPACE=${NAMESPACE:-}
+readonly CONCERNS=(packages user_eni tunnel nat forward routes echo) # the order of applying
 
 # ── saying and failing ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -38,8 +40,15 @@ changed() {
   : >"$RUN/changed"
 }
 
-# A device or namespace was made anew, so what later concerns put on it is gone: they are applied again.
-later_concerns_follow() { : >"$RUN/follow"; }
+# A device or namespace is about to be made anew, and what later concerns put on it will be gone: until each of them has
+# been applied again, every apply brings it along.
+later_concerns_follow() {
+  local concern later=no
+  for concern in "${CONCERNS[@]}"; do
+    [[ $later == no || ! -f $ETC/$concern.json ]] || : >"$RUN/pending/$concern"
+    [[ $concern != "$CONCERN" ]] || later=yes
+  done
+}
 
 run() {
   changed "$*"
@@ -140,7 +149,7 @@ tenant_namespaces() {
 }
 
 namespace_exists() {
-  [[ -e $ROOT/run/netns/$1 ]] && return
+  namespace_is_there "$1" && return
   later_concerns_follow
   run ip netns add "$1"
   ip -n "$1" link set dev lo up
@@ -174,10 +183,20 @@ batch_is_said() {
   ((${#lines[@]} <= 20)) || changed "${1:+$1: }ip … and $((${#lines[@]} - 20)) more"
 }
 
+namespace_is_there() { [[ -e $ROOT/run/netns/$1 ]]; }
+
 # inside NAMESPACE FUNCTION ARGUMENT…: this script's function, run in the namespace.
 inside() {
-  [[ -e $ROOT/run/netns/$1 ]] || die "no namespace $1: user_eni, which makes it, was not applied"
+  namespace_is_there "$1" || return 1
   NAMESPACE=$1 nsenter --net="$ROOT/run/netns/$1" -- "$BASH" "$0" --inside "${@:2}"
+}
+
+# What is not there yet keeps nothing else waiting: a concern does what it can, and says at its end what it could not.
+# Then it has failed, and is applied again with the next one that is asked for, if it followed another.
+MISSING=()
+nothing_is_missing() {
+  local IFS=';'
+  ((${#MISSING[@]} == 0)) || die "not there:${MISSING[*]/#/ }"
 }
 
 # start "$@" ends every concern's script: `main` runs, or the function that inside() named.

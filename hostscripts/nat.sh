@@ -15,12 +15,13 @@ main() {
     + (if .snat_to == null then "-" else .snat_to | address end)'
   for row in "${ROWS[@]}"; do
     # shellcheck disable=SC2086 # checked words
-    inside ${row%% *} source_is_translated ${row#* }
+    inside ${row%% *} source_is_translated ${row#* } || MISSING+=("NAT in ${row%% *}")
   done
   tenant_namespaces
   for namespace in "${TENANT_NAMESPACES[@]}"; do
     [[ " ${ROWS[*]/% */} " == *" $namespace "* ]] || inside "$namespace" table_is_gone ip causeway_nat
   done
+  nothing_is_missing
 }
 
 source_is_translated() {

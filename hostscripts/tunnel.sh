@@ -9,7 +9,8 @@
 # state: {"local": "192.168.80.8", "underlay_mtu": 9001, "tunnels": [{"tenant", "namespace": "tenant-alpha" | null,
 #   "device", "key", "remote": "192.168.4.4" | null, "address": "10.0.0.3/24", "peers": [{"overlay", "underlay"}]}]}
 #
-# A device is made in the root namespace, where its packets stay, and moved into the tenant's. Its MTU is that of the
+# A device is made in the root namespace, where its packets stay, and moved into the tenant's. A tenant whose namespace
+# user_eni has not made, or has taken away, has no tunnel, and none of its packets comes in. A device's MTU is that of the
 # NIC with the local address, or underlay_mtu if less, minus 28. A GRE packet comes in only if
 #   - it has exactly a key: no checksum, no sequence number, and IPv4 inside;
 #   - where there are many peers: its outer source, key and inner source belong together;
@@ -51,14 +52,19 @@ readonly NEVER_FORWARD='
 
 main() {
   local guard=$GUARD underlay namespace
+  ABSENT=()
   state '(.local | address), (.tunnels[] | .namespace | select(.) | namespace)'
   underlay=${ROWS[0]} ROWS=("${ROWS[@]:1}")
   wait_for "${CAUSEWAY_LOCAL_DEADLINE_S:-30}" "a NIC with address $underlay" nic_has "$underlay" ||
     die "no NIC has the address $underlay, the local end of the tunnels"
   ((${#ROWS[@]} == 0)) || guard+=$NEVER_FORWARD
   networkd_ignores tunnels 'Name=mgre* gre0 gretap0 erspan0'
-  for namespace in "${ROWS[@]}"; do namespace_exists "$namespace"; done
+  for namespace in "${ROWS[@]}"; do
+    namespace_is_there "$namespace" || ABSENT+=("$namespace")
+  done
+  MISSING+=("${ABSENT[@]/#/namespace }")
   guard_and_tunnels_are "$guard"
+  nothing_is_missing
 }
 
 # Leaves the facts about the root namespace behind.
@@ -78,7 +84,7 @@ guard_and_tunnels_are() {
     guard_stands=no
     echo '{"nftables": []}' >"$RUN/sets"
   fi
-  plan "$PLAN" --slurpfile sets "$RUN/sets"
+  plan "$PLAN" --slurpfile sets "$RUN/sets" --arg absent "${ABSENT[*]}"
   [[ $(<"$RUN/plan") != *$'\n'"link add "* ]] || later_concerns_follow
   {
     guard_is "$1" "$guard_stands"
@@ -118,7 +124,8 @@ readonly PLAN='
       remote: (if .remote == null then "any" else .remote | address end),
       address: .address | network,
       peers: (.peers | select((map(.overlay) | addresses) and (map(.underlay) | addresses)))
-    } | . + {id: "\(.namespace) \(.device) \(.key | from_int) \(.remote)"}] as $wanted
+    } | . + {id: "\(.namespace) \(.device) \(.key | from_int) \(.remote)"}]
+  | map(select(.namespace == "" or (.namespace | IN($absent | split(" ")[]) | not))) as $wanted
   | [$facts | to_entries[] | .key as $namespace | .value.addr[]
       | select(.linkinfo.info_kind == "gre" and (.ifname | test("^mgre[0-9]+$")))
       | .linkinfo.info_data as $gre | . + {namespace: $namespace,

@@ -8,7 +8,8 @@
 # state: {"tenants": [{"name", "namespace", "device", "mac", "address": "172.16.101.10" | null, "destinations": […]}]}
 # An address that is null is the primary one that the instance metadata names; "mtu" (9001, a VPC's) may be given.
 # Destinations outside the subnet go through its router. Of a tenant that is no longer there, the NIC is back in the
-# root namespace, down, and the namespace is gone. Tenants whose NIC is not there do not keep the others waiting.
+# root namespace, down, and the namespace is gone with its tunnel: nobody else makes or deletes namespaces. Tenants whose
+# NIC is not there do not keep the others waiting.
 
 # shellcheck source=hostscripts/lib.sh
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
@@ -38,7 +39,9 @@ namespaces_exist() {
 unwanted_namespaces_are_gone() {
   local namespace
   for namespace in "${TENANT_NAMESPACES[@]}"; do
-    [[ "${ROWS[*]} " == *" $namespace "* ]] || run ip netns delete "$namespace"
+    [[ "${ROWS[*]} " != *" $namespace "* ]] || continue
+    run ip netns delete "$namespace"
+    rm -f "$RUN/tables/$namespace".*
   done
 }
 
@@ -128,6 +131,10 @@ plan_is_done() {
 
     ($nics[] | select(.id | IN($tenants[].id) | not) | batch(.namespace; ["link set dev \(.ifname) down",
       "link set dev \(.ifname) netns \($root) name eni\(.address | gsub(":"; ""))"])),
+
+    # The kernel takes a namespace apart some time after it was deleted; until then nobody else can have the key.
+    ($facts | to_entries[] | select(.key | . != "" and (IN($tenants[].namespace) | not)) | batch(.key;
+      [.value.addr[].ifname | select(test("^mgre[0-9]+$")) | "link del dev \(.)"])),
 
     ($tenants[] | . as $tenant | .namespace as $namespace | .device as $device
     | first($nics[] | select(.id == $tenant.id)) as $link

@@ -14,7 +14,7 @@ from tests.hostscripts.sandbox import Sandbox
 from tests.hostscripts.waiting import wait_until
 
 MAC = "02:00:00:00:01:01"
-USER_ENI = {
+USER_ENI: dict[str, Any] = {
     "name": "alpha",
     "namespace": "tenant-alpha",
     "device": "user1",

@@ -57,6 +57,25 @@ def test_a_device_made_anew_takes_the_later_concerns_along(stub_host: StubHost) 
     assert "routes" not in stub_host.apply("tunnel")
 
 
+@pytest.mark.parametrize("killed_before", ["tunnel", "nat", "forward"])
+def test_whoever_follows_is_not_forgotten_when_apply_is_killed(
+    stub_host: StubHost, killed_before: str
+) -> None:
+    followers = ["tunnel", "nat", "forward"]
+    concern_does(stub_host, "user_eni", "later_concerns_follow")
+    for concern in followers:
+        concern_does(stub_host, concern, "true")
+    concern_does(stub_host, killed_before, "kill -9 $PPID")
+    stub_host.apply("user_eni", ok=False)
+    concern_does(stub_host, killed_before, "true")
+    concern_does(stub_host, "user_eni", "true")
+    undone = followers[followers.index(killed_before) :]
+    assert stub_host.apply("user_eni").splitlines() == [
+        f"causeway: {concern}: unchanged" for concern in ["user_eni", *undone]
+    ]
+    assert stub_host.apply("user_eni") == "causeway: user_eni: unchanged\n"
+
+
 def test_hosts_apply_in_the_order_of_the_stacks_commands(stub_host: StubHost) -> None:
     for concern in Concern:
         concern_does(stub_host, concern, "true")

@@ -67,6 +67,7 @@ def proxy(shared_sandbox: Sandbox) -> Sandbox:
 def proxy_in(sandbox: Sandbox) -> Sandbox:
     """Its guard comes before its devices, with or without GRE."""
     sandbox.run(UNDERLAY)
+    sandbox.run("ip netns add tenant-alpha; ip netns add tenant-beta")
     sandbox.apply("tunnel", PROXY, ok=None)
     return sandbox
 
