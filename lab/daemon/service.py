@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.cloud import Cloud
+from lab.cloud.weather import EVERY_ACTION
 from lab.daemon.control import Call, ControlServer
 from lab.daemon.engine_call import EngineCall
 from lab.daemon.launch import Mode
@@ -20,6 +21,7 @@ from lab.daemon.park import Hooks, Park
 from lab.daemon.status import eni_at, host_named, status
 from lab.errors import LabError
 from lab.fabric import Fabric
+from lab.fabric.block import Block
 from lab.image import ensure_image
 from lab.metadata import Credentials, Metadata
 from lab.paths import LabPaths
@@ -94,6 +96,9 @@ class Lab:
                 "host": lambda _call, message: self.host(message["host"]),
                 "status": lambda _call, _message: self.status(),
                 "fault": self.fault,
+                "block": self.block,
+                "unblock": lambda _call, _message: self.require_fabric().unblock(),
+                "weather": self.set_weather,
                 "capture": self.capture,
                 "engine": self.run_engine,
                 "seed": self.seed,
@@ -125,14 +130,39 @@ class Lab:
         eni = eni_at(world, instance, device_index(message["device"])) if kind in ("unplug", "plug") else None
         self.park.fault(kind, instance.id, eni)
 
-    def capture(self, _call: Call, message: Mapping[str, Json]) -> list[str]:
-        """The argv of tcpdump on an ENI's tap, to be run inside the lab's namespaces."""
+    def block(self, _call: Call, message: Mapping[str, Json]) -> None:
+        """Drop packets from and to a host's first ENI, or between those of two hosts."""
+        world = self.cloud.world()
+        ends = [eni_at(world, host_named(world, host), 0).id for host in message["hosts"]]
+        self.require_fabric().block(
+            Block(
+                eni=ends[0],
+                peer=ends[1] if len(ends) > 1 else None,
+                protocol=message["protocol"],
+                one_way=bool(message["one_way"]),
+            )
+        )
+
+    def set_weather(self, _call: Call, message: Mapping[str, Json]) -> None:
+        """Trouble of the API from the next call on; without a condition fair weather again."""
+        if message["condition"] is None:
+            self.cloud.weather.clear(message["action"])
+        else:
+            self.cloud.weather.set(message["action"] or EVERY_ACTION, **message["condition"])
+
+    def require_fabric(self) -> Fabric:
+        """The networks, where there are any."""
         if self.fabric is None:
             raise LabError("this lab has an API only, no machines", hint="start it with `lab up`")
+        return self.fabric
+
+    def capture(self, _call: Call, message: Mapping[str, Json]) -> list[str]:
+        """The argv of tcpdump on an ENI's tap, to be run inside the lab's namespaces."""
+        fabric = self.require_fabric()
         world = self.cloud.world()
         instance = host_named(world, message["host"])
         eni = eni_at(world, instance, int(message["device_index"]))
-        return self.fabric.capture_argv(eni.id)
+        return fabric.capture_argv(eni.id)
 
     def run_engine(self, call: Call, message: Mapping[str, Json]) -> Json:
         """One engine operation against this very cloud."""
@@ -174,8 +204,7 @@ class Lab:
 
     def connect(self, host: str, port: int) -> socket.socket:
         """A connection to a port of a host, from beside its primary ENI."""
-        if self.fabric is None:
-            raise LabError("this lab has an API only, no machines", hint="start it with `lab up`")
+        fabric = self.require_fabric()
         world = self.cloud.world()
         instance = host_named(world, host)
         enis = world.enis_of(instance.id)
@@ -185,7 +214,7 @@ class Lab:
         if problem:
             raise LabError(f"{instance.name} {problem}", hint="`lab status` shows every host")
         try:
-            return self.fabric.connect(enis[0].id, port, timeout_s=CONNECT_TIMEOUT_S)
+            return fabric.connect(enis[0].id, port, timeout_s=CONNECT_TIMEOUT_S)
         except OSError as error:
             raise LabError(
                 f"{host} does not answer on port {port}: {error}",

@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lab.paths import PROJECT
 from tests.lab.conftest import LabUnderTest, wait_until
 from tests.lab.test_lifecycle import changed
-from tests.lab.test_path import FUNC, HTTP, PROXY, USER
+from tests.lab.test_path import FUNC, HTTP, PROXY, USER, client
 
 pytestmark = pytest.mark.lab
 
@@ -116,6 +117,27 @@ def test_an_unplugged_user_eni_cuts_the_path_until_it_is_plugged(lab: LabUnderTe
     finally:
         lab.command("fault", "plug", PROXY, "eth1")
     wait_until("the path is back", lambda: lab.exec(FUNC, [HTTP]).returncode == 0)
+
+
+def test_blocked_packets_do_not_pass_until_they_are_unblocked(lab: LabUnderTest) -> None:
+    lab.command("block", FUNC, PROXY, "--protocol", "47")
+    try:
+        lab.fail(FUNC, HTTP)
+    finally:
+        lab.command("unblock")
+    lab.succeed(FUNC, HTTP)
+
+
+def test_the_api_goes_down_and_comes_back(lab: LabUnderTest) -> None:
+    ec2 = client(lab, retries=0)
+    lab.command("weather", "DescribeVpcs", "--down")
+    try:
+        with pytest.raises(ClientError, match="Unavailable"):
+            ec2.describe_vpcs()
+        assert ec2.describe_subnets()["Subnets"]
+    finally:
+        lab.command("weather")
+    assert ec2.describe_vpcs()["Vpcs"]
 
 
 def test_a_killed_host_is_seen_and_restarted(lab: LabUnderTest) -> None:

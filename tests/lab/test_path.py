@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import botocore.config
 import pytest
 
 from tests.lab.conftest import LabUnderTest
@@ -140,7 +141,7 @@ def unguarded(lab: LabUnderTest) -> Iterator[None]:
         ec2.revoke_security_group_egress(GroupId=group, IpPermissions=everything)
 
 
-def client(lab: LabUnderTest) -> Any:
+def client(lab: LabUnderTest, retries: int = 4) -> Any:
     """boto3's EC2 client for the lab's API."""
     state = lab.status()
     return boto3.client(
@@ -149,6 +150,7 @@ def client(lab: LabUnderTest) -> Any:
         region_name=state["region"],
         aws_access_key_id=state["credentials"]["access_key_id"],
         aws_secret_access_key=state["credentials"]["secret_access_key"],
+        config=botocore.config.Config(retries={"max_attempts": retries}),
     )
 
 

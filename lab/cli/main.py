@@ -1,0 +1,84 @@
+"""The commands, and what becomes of errors: `python -m lab`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import typer
+from rich.console import Console
+
+from lab.cli import faults, hosts, stack
+from lab.commands.tools import with_system_directories
+from lab.errors import LabError
+from lab.paths import home
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A one-machine EC2 made of real Debian guests, and Causeway's program run against it.",
+    epilog="HOST is a name such as func-0, proxy-0 or user-alpha, an instance id, or an address. "
+    "`lab` in messages stands for `.venv/bin/python -m lab`.",
+)
+WORDS = {"ignore_unknown_options": True, "allow_interspersed_args": False}  # what follows is somebody else's
+app.command()(stack.up)
+app.command()(stack.preview)
+app.command()(stack.down)
+app.command()(stack.status)
+app.command("exec", context_settings=WORDS)(hosts.execute)
+app.command(context_settings=WORDS)(hosts.ssh)
+app.command()(hosts.connect)
+app.command()(hosts.logs)
+app.command(context_settings={"ignore_unknown_options": True})(hosts.capture)
+app.command(context_settings=WORDS)(hosts.internet)
+app.command()(faults.fault)
+app.command()(faults.block)
+app.command()(faults.unblock)
+app.command()(faults.weather)
+
+
+def interrupt(_signum: int, _frame: FrameType | None) -> None:
+    """As Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run; a LabError is for a person and needs no traceback."""
+    os.environ["PATH"] = with_system_directories(os.environ.get("PATH", os.defpath))
+    if sys.stdin is None:  # closed by the caller
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - until this process ends
+    signal.signal(signal.SIGTERM, interrupt)  # so that what ends us ends what we started, in order
+    interrupted = 130  # as shells count: 128 + SIGINT
+    try:
+        status_code = app(standalone_mode=False)
+    except LabError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]lab:[/] ", end="")
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = error.filename or home()
+        print(
+            f"lab: no space left: {where}\n  → make room, then run it again; `lab down` frees a lab's disks",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        status_code = interrupted
+    except Exception as error:
+        usage = getattr(error, "show", None)  # typer's own usage errors know how to show themselves
+        if usage is None:
+            raise
+        usage()
+        sys.exit(2)
+    if status_code == interrupted:
+        print("lab: interrupted", file=sys.stderr)
+    sys.exit(status_code)
