@@ -22,7 +22,7 @@ USER_ENI: dict[str, Any] = {
     "address": "172.16.101.10",
     "destinations": ["172.16.101.0/24", "172.16.102.0/24"],
 }
-FORWARD = {
+FORWARD: dict[str, Any] = {
     "tenant": "alpha",
     "namespace": "tenant-alpha",
     "tunnel": "mgre1",
@@ -30,7 +30,7 @@ FORWARD = {
     "overlay": "10.0.0.0/24",
     "destinations": ["172.16.101.4/32"],
 }
-NAT = {
+NAT: dict[str, Any] = {
     "tenant": "alpha",
     "namespace": "tenant-alpha",
     "user": "user1",

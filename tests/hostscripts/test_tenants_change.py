@@ -33,10 +33,9 @@ def states(*names: tuple[str, int, str], snat_to: str | None = None) -> States:
         | {"name": name, "namespace": f"tenant-{name}", "device": f"user{index}", "mac": mac, "address": None}
         for name, index, mac in names
     ]
-    translated: dict[str, str | None] = {"snat_to": snat_to}
     return {
         "user_eni": tenants(*enis),
-        "nat": tenants(*({**NAT, **one, **translated} for one in common)),
+        "nat": tenants(*(NAT | one | {"snat_to": snat_to} for one in common)),
         "forward": tenants(*(FORWARD | one for one in common)),
     }
 
