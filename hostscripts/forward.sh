@@ -24,7 +24,7 @@ main() {
   done
   tenant_namespaces
   for namespace in "${TENANT_NAMESPACES[@]}"; do
-    [[ " ${ROWS[*]/% */} " == *" $namespace "* ]] || inside "$namespace" does_not_forward
+    [[ " ${ROWS[*]/% */} " == *" $namespace "* ]] || inside "$namespace" namespace_is_closed
   done
   nothing_is_missing
 }
@@ -49,12 +49,7 @@ forwards() {
     type filter hook postrouting priority srcnat + 50; policy accept;
     oifname \"$user\" ip saddr $overlay counter name dropped drop
   }
-  chain input {
-    type filter hook input priority filter; policy drop;
-    iifname \"lo\" accept
-    icmp type { echo-request, echo-reply, destination-unreachable, time-exceeded, parameter-problem } accept
-    counter name dropped
-  }"
+$ICMP_ONLY"
   router_settings_are "$tunnel" "$user"
 }
 
@@ -70,11 +65,6 @@ router_settings_are() {
   done
   sysctls_are "${settings[@]}" net/ipv4/conf/all/arp_ignore=1 net/ipv4/conf/all/arp_announce=2 \
     net/netfilter/nf_conntrack_tcp_be_liberal=1
-}
-
-does_not_forward() {
-  sysctls_are net/ipv4/ip_forward=0
-  table_is_gone inet causeway_forward
 }
 
 start "$@"

@@ -148,12 +148,39 @@ tenant_namespaces() {
   done
 }
 
+# It gets its name, and with it devices, only once it is closed: it inherits ip_forward from the root namespace.
 namespace_exists() {
   namespace_is_there "$1" && return
   later_concerns_follow
-  run ip netns add "$1"
-  ip -n "$1" link set dev lo up
+  changed "namespace $1 added"
+  NAMESPACE=$1 unshare --net -- "$BASH" "$0" --inside namespace_is_born
 }
+
+namespace_is_born() {
+  namespace_is_closed
+  ip link set dev lo up
+  ip netns attach "$NAMESPACE" "$$"
+}
+
+# The namespace that this process is in forwards nothing and answers to ICMP only, until `forward` opens it.
+namespace_is_closed() {
+  sysctls_are net/ipv4/ip_forward=0
+  table_is inet causeway_forward "$CLOSED"
+}
+
+readonly ICMP_ONLY='
+  chain input {
+    type filter hook input priority filter; policy drop;
+    iifname "lo" accept
+    icmp type { echo-request, echo-reply, destination-unreachable, time-exceeded, parameter-problem } accept
+    counter name dropped
+  }'
+readonly CLOSED="
+  counter dropped { }
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    counter name dropped
+  }$ICMP_ONLY"
 
 # plan PROGRAM ARGUMENT…: the jq program sees the state as $state and the kernel by kernel_facts, from the file
 # that kernel_facts wrote, and says in batches what is still to be done.

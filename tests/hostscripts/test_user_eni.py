@@ -40,6 +40,24 @@ def test_it_is_found_by_mac_moved_and_configured(sandbox: Sandbox) -> None:
     assert sandbox.apply("user_eni", tenants(USER_ENI)) == ["unchanged"]
 
 
+def test_a_namespace_is_born_closed(sandbox: Sandbox) -> None:
+    nic_is_plugged(sandbox)
+    sandbox.run("echo 1 >/proc/sys/net/ipv4/ip_forward")
+    sandbox.apply("user_eni", tenants(USER_ENI))
+    assert sandbox.run("cat /proc/sys/net/ipv4/ip_forward", "tenant-alpha") == "0\n"
+    chains = sandbox.json("nft -j list chains inet", "tenant-alpha")["nftables"]
+    found = {chain["chain"]["hook"]: chain["chain"]["policy"] for chain in chains if "chain" in chain}
+    assert found == {"forward": "drop", "input": "drop"}
+
+
+def test_a_namespace_that_cannot_be_closed_is_not_born(sandbox: Sandbox) -> None:
+    nic_is_plugged(sandbox)
+    sandbox.run("mount --bind /bin/false /usr/sbin/nft")
+    sandbox.apply("user_eni", tenants(USER_ENI), ok=False)
+    assert sandbox.run("ls /run/netns") == "user\n"
+    sandbox.run("ip link show dev ens6")
+
+
 def test_an_address_of_the_clouds_choice(sandbox: Sandbox) -> None:
     nic_is_plugged(sandbox)
     sandbox.apply("user_eni", tenants(USER_ENI | {"address": None}))
