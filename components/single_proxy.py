@@ -69,7 +69,9 @@ class SingleProxy(pulumi.ComponentResource):
             instance_id=proxy.instance_id,
             tags=network.tags,
         )
-        return UserEni(f"{proxy.plan.name}-{tenant.name}", eni_args, self._child)
+        # By the place on the proxy that it takes, not by tenant: who gets a place that another tenant leaves in the
+        # same update has to wait until it is free, and resources that are removed go last.
+        return UserEni(f"{proxy.plan.name}-{tenant.user_device}", eni_args, self._child)
 
     def _configure(self, proxy: Host, args: SingleProxyArgs) -> None:
         macs = pulumi.Output.all(**{name: eni.mac_address for name, eni in self.user_enis.items()})

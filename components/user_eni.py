@@ -51,7 +51,12 @@ class UserEni(pulumi.ComponentResource):
             private_ips=[str(address)] if address else None,
             security_groups=[args.group_id],
             description=f"Causeway: tenant {args.tenant.name} on {args.proxy_name}",
-            tags=tagged(args.tags, name, role="user-eni", proxy=args.proxy_name),
+            tags=tagged(
+                args.tags,
+                f"{args.proxy_name}-{args.tenant.name}",
+                role="user-eni",
+                proxy=args.proxy_name,
+            ),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # The provider would unassign every address that the program does not name.

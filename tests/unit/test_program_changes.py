@@ -10,7 +10,7 @@ import pytest
 
 from components import host_scripts
 from tests.unit.program import COMMAND, Configuration, graph_of, received_files, run_stack
-from tests.unit.program_rules import ENI, INSTANCE
+from tests.unit.program_rules import ATTACHMENT, ENI, INSTANCE
 from tests.unit.pulumi_mocks import DuplicateResourceError, Graph, run_program
 
 
@@ -120,9 +120,25 @@ def test_another_user_eni_address_replaces_the_user_eni() -> None:
     def change(configuration: Configuration) -> None:
         configuration["causeway:tenants"][0]["user_eni_address"] = "172.16.101.11"
 
-    key = f"{ENI}::proxy-0-alpha-eni"
+    key = f"{ENI}::proxy-0-user1-eni"
     before, after = (graph.resources[key] for graph in (graph_of("lab"), run_stack("lab", change=change)))
     assert before["replacementTrigger"] != after["replacementTrigger"]
+
+
+def test_a_tenant_that_takes_anothers_index_takes_its_place_on_the_proxy() -> None:
+    """The same resource, so that the old interface is detached before the new one is attached."""
+
+    def rename(configuration: Configuration) -> None:
+        configuration["causeway:tenants"][0]["name"] = "gamma"
+
+    key = f"{ATTACHMENT}::proxy-0-user1-attachment"
+    before, after = (graph.resources for graph in (graph_of("lab"), run_stack("lab", change=rename)))
+    assert before[key]["inputs"] == after[key]["inputs"]
+    assert after[key]["deleteBeforeReplace"]
+    assert {name for name in after if name.startswith(ATTACHMENT)} == {key}
+    eni = after[f"{ENI}::proxy-0-user1-eni"]["inputs"]
+    assert eni["tags"]["Name"] == "proxy-0-gamma"
+    assert eni["subnetId"] != before[f"{ENI}::proxy-0-user1-eni"]["inputs"]["subnetId"]
 
 
 def test_a_newer_image_replaces_nothing_and_a_pinned_one_is_followed() -> None:

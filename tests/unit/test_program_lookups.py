@@ -32,7 +32,7 @@ def run_with_subnet(**answer: str) -> Graph:
 
 def test_an_existing_network_is_used_and_not_made() -> None:
     graph = run_with_subnet()
-    eni = graph.resources["aws:ec2/networkInterface:NetworkInterface::proxy-0-alpha-eni"]
+    eni = graph.resources["aws:ec2/networkInterface:NetworkInterface::proxy-0-user1-eni"]
     assert eni["inputs"]["subnetId"] == SUBNET
     assert set(graph.of_type(VPC)) == {f"{VPC}::platform-vpc"}
     assert graph.outputs["tenants"]["alpha"]["user_instance"] is None

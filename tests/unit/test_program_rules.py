@@ -25,7 +25,7 @@ from tests.unit.pulumi_mocks import SECRET, Graph, Json
 Doctor = Callable[[Graph], str]  # breaks the graph and says where
 
 PROXY = f"{INSTANCE}::proxy-0-instance"
-USER_ENI = f"{ENI}::proxy-0-alpha-eni"
+USER_ENI = f"{ENI}::proxy-0-user1-eni"
 TUNNEL = f"{COMMAND}::proxy-0-tunnel"
 
 
@@ -139,7 +139,7 @@ DOCTORED: list[tuple[Rule, Doctor]] = [
     (rules.addresses_are_freed_before_they_are_taken, set_option(PROXY, "deleteBeforeReplace", False)),
     (
         rules.addresses_are_freed_before_they_are_taken,
-        set_option(f"{ATTACHMENT}::proxy-0-alpha-attachment", "deleteBeforeReplace", False),
+        set_option(f"{ATTACHMENT}::proxy-0-user1-attachment", "deleteBeforeReplace", False),
     ),
     (rules.commands_follow_their_instance, set_option(TUNNEL, "replacementTrigger", "func-0-instance-id")),
     (rules.commands_follow_their_instance, set_option(TUNNEL, "replaceWith", [PROXY])),
