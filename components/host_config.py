@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
@@ -13,16 +13,20 @@ from components.host import Host
 from components.host_scripts import Concern, configuration_script
 
 State = Mapping[str, object]
+Between = Callable[[Sequence[pulumi.Resource]], Sequence[pulumi.Resource]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostConfigArgs:
-    """`states`: by concern, in the order of applying. `after`: what else a concern has to wait for."""
+    """`states`: by concern, in the order of applying.
+
+    `between`: makes what has to be there ahead of a concern, given what is ahead of that: the concern before.
+    """
 
     host: Host
     access: OperatorAccess
     states: Mapping[Concern, State | pulumi.Output[State]]
-    after: Mapping[Concern, Sequence[pulumi.Resource]] = field(default_factory=dict)
+    between: Mapping[Concern, Between] = field(default_factory=dict)
 
 
 class HostConfig(pulumi.ComponentResource):
@@ -36,7 +40,8 @@ class HostConfig(pulumi.ComponentResource):
         connection = args.access.connection(args.host)
         before = args.access.reachable(args.host)
         for concern, state in args.states.items():
-            before = [*before, *args.after.get(concern, ())]
+            if concern in args.between:
+                before = [*before, *args.between[concern](before)]
             before = [self._configure(name, args.host, concern, state, connection, before)]
         self.register_outputs({})
 

@@ -19,6 +19,7 @@ class Concern(StrEnum):
     """One thing to configure; its script and state bear this name. Applied in this order."""
 
     PACKAGES = "packages"
+    INPUT = "input"
     USER_ENI = "user_eni"
     TUNNEL = "tunnel"
     NAT = "nat"
@@ -40,14 +41,21 @@ def _script(name: str, mode: str = "0755") -> HostFile:
     return HostFile(source=name, target=f"{SCRIPTS_ON_HOST}/{name}", mode=mode)
 
 
+def _unit(name: str) -> HostFile:
+    return HostFile(source=name, target=f"/etc/systemd/system/{name}", mode="0644")
+
+
 # Every concern brings these: whichever runs first, the host can apply itself at the next boot.
 COMMON = (
     _script("lib.sh", "0644"),
     _script("apply"),
     _script("status"),
-    HostFile(source="causeway.service", target="/etc/systemd/system/causeway.service", mode="0644"),
+    _unit("causeway.service"),
 )
-EXTRA: Mapping[Concern, Sequence[HostFile]] = {Concern.ECHO: (_script("echo_service.py"),)}
+EXTRA: Mapping[Concern, Sequence[HostFile]] = {
+    Concern.INPUT: (_unit("causeway-input.service"),),
+    Concern.ECHO: (_script("echo_service.py"),),
+}
 
 
 def files_of(concern: Concern) -> tuple[HostFile, ...]:

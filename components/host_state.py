@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from components.host_state_shapes import (
     EchoState,
     ForwardState,
+    InputState,
     NatState,
     PackagesState,
     RoutesState,
@@ -34,6 +35,14 @@ _PACKAGES = ("curl", "iproute2", "jq", "kmod", "nftables")  # python3 is in ever
 def packages_state(plan: Plan) -> PackagesState:
     """What the host scripts call; the same on every host."""
     return {"install": plan.install_packages, "packages": list(_PACKAGES)}
+
+
+def input_state(plan: Plan, proxy: HostPlan, macs: Mapping[str, str]) -> InputState:
+    """Who may reach a proxy itself; `macs` as for `user_eni_state`."""
+    return {
+        "local": str(proxy.address),
+        "user_enis": [macs[tenant.name].lower() for tenant in plan.tenants],
+    }
 
 
 def user_eni_state(plan: Plan, macs: Mapping[str, str]) -> UserEniState:

@@ -42,6 +42,13 @@ class TunnelState(TypedDict):
     tunnels: list[Tunnel]
 
 
+class InputState(TypedDict):
+    """What a proxy's root namespace is open to: its primary NIC. `user_enis`: MACs of NICs to come."""
+
+    local: str
+    user_enis: list[str]
+
+
 class UserEni(TypedDict):
     """A user ENI, found by its MAC. Without `address` it has the one that AWS chose."""
 

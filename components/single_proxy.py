@@ -12,7 +12,14 @@ from components.firewall import Group
 from components.host import Host, HostArgs, Image
 from components.host_config import HostConfig, HostConfigArgs, State
 from components.host_scripts import Concern
-from components.host_state import forward_state, nat_state, packages_state, tunnel_state, user_eni_state
+from components.host_state import (
+    forward_state,
+    input_state,
+    nat_state,
+    packages_state,
+    tunnel_state,
+    user_eni_state,
+)
 from components.plan import Plan, TenantPlan
 from components.user_eni import UserEni, UserEniArgs
 from components.user_network import UserNetwork
@@ -77,14 +84,15 @@ class SingleProxy(pulumi.ComponentResource):
         macs = pulumi.Output.all(**{name: eni.mac_address for name, eni in self.user_enis.items()})
         states: dict[Concern, State | pulumi.Output[State]] = {
             Concern.PACKAGES: packages_state(args.plan),
+            Concern.INPUT: macs.apply(lambda known: input_state(args.plan, proxy.plan, known)),
             Concern.USER_ENI: macs.apply(lambda known: user_eni_state(args.plan, known)),
             Concern.TUNNEL: tunnel_state(args.plan, proxy.plan),
             Concern.NAT: nat_state(args.plan),
             Concern.FORWARD: forward_state(args.plan),
         }
-        after = {Concern.USER_ENI: [eni.attachment for eni in self.user_enis.values()]}
+        between = {Concern.USER_ENI: lambda ready: [eni.attach(ready) for eni in self.user_enis.values()]}
         HostConfig(
             proxy.plan.name,
-            HostConfigArgs(host=proxy, access=args.access, states=states, after=after),
+            HostConfigArgs(host=proxy, access=args.access, states=states, between=between),
             self._child,
         )

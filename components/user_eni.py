@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -25,7 +25,7 @@ class UserEniArgs:
 
 
 class UserEni(pulumi.ComponentResource):
-    """A network interface inside the tenant's subnet, owned by the platform and attached to a proxy.
+    """A network interface inside the tenant's subnet, owned by the platform and, by `attach`, on a proxy.
 
     It outlives the proxy: a replaced instance gets the same interface, with the same MAC and addresses.
     Addresses that come and go by API calls are left alone.
@@ -34,12 +34,11 @@ class UserEni(pulumi.ComponentResource):
     eni_id: pulumi.Output[str]
     mac_address: pulumi.Output[str]
     private_ip: pulumi.Output[str]
-    attachment: pulumi.Resource
 
     def __init__(self, name: str, args: UserEniArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("causeway:proxy:UserEni", name, None, opts)
+        self._name, self._args = name, args
         eni = self._make_eni(name, args)
-        self.attachment = self._attach(name, args, eni)
         self.eni_id, self.mac_address, self.private_ip = eni.id, eni.mac_address, eni.private_ip
         self.register_outputs({"macAddress": self.mac_address})
 
@@ -66,13 +65,18 @@ class UserEni(pulumi.ComponentResource):
             ),
         )
 
-    def _attach(self, name: str, args: UserEniArgs, eni: aws.ec2.NetworkInterface) -> pulumi.Resource:
+    def attach(self, ready: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        """Attach it to the proxy, once the proxy is `ready`: with what the tenant sends it is on its own."""
         attachment: pulumi.Resource = aws.ec2.NetworkInterfaceAttachment(
-            f"{name}-attachment",
-            instance_id=args.instance_id,
-            network_interface_id=eni.id,
-            device_index=args.tenant.index,
-            # An interface is on one instance at a time, a device index holds one interface.
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            f"{self._name}-attachment",
+            instance_id=self._args.instance_id,
+            network_interface_id=self.eni_id,
+            device_index=self._args.tenant.index,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # An interface is on one instance at a time, a device index holds one interface.
+                delete_before_replace=True,
+                depends_on=list(ready),
+            ),
         )
         return attachment

@@ -21,7 +21,7 @@ readonly CONCERN=${CONCERN%.sh}
 readonly STATE=$ETC/$CONCERN.json
 readonly PROTOCOL=201 # marks our routes; nobody's in iproute2's rt_protos
 NAMESPACE=${NAMESPACE:-}
-readonly CONCERNS=(packages user_eni tunnel nat forward routes echo) # the order of applying
+readonly CONCERNS=(packages input user_eni tunnel nat forward routes echo) # the order of applying
 
 # ── saying and failing ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -137,6 +137,17 @@ kernel_facts() {
     printf '%s\n' 'addr show' 'route show' 'neigh show nud permanent' |
       ip ${namespace:+-n "$namespace"} -j -d -batch -
   done
+}
+
+# Leaves the facts about the root namespace behind.
+nic_with_address_is_there() {
+  wait_for "${CAUSEWAY_LOCAL_DEADLINE_S:-30}" "a NIC with address $1" nic_has "$1" ||
+    die "no NIC has the address $1, by which this host is known"
+}
+
+nic_has() {
+  kernel_facts '' >"$RUN/facts"
+  [[ $(<"$RUN/facts") == *'"local":"'"$1"'"'* ]]
 }
 
 # Namespaces of tenants that exist, wanted or not, as the array TENANT_NAMESPACES.

@@ -55,8 +55,7 @@ main() {
   ABSENT=()
   state '(.local | address), (.tunnels[] | .namespace | select(.) | namespace)'
   underlay=${ROWS[0]} ROWS=("${ROWS[@]:1}")
-  wait_for "${CAUSEWAY_LOCAL_DEADLINE_S:-30}" "a NIC with address $underlay" nic_has "$underlay" ||
-    die "no NIC has the address $underlay, the local end of the tunnels"
+  nic_with_address_is_there "$underlay"
   ((${#ROWS[@]} == 0)) || guard+=$NEVER_FORWARD
   networkd_ignores tunnels 'Name=mgre* gre0 gretap0 erspan0'
   for namespace in "${ROWS[@]}"; do
@@ -65,12 +64,6 @@ main() {
   MISSING+=("${ABSENT[@]/#/namespace }")
   guard_and_tunnels_are "$guard"
   nothing_is_missing
-}
-
-# Leaves the facts about the root namespace behind.
-nic_has() {
-  kernel_facts '' >"$RUN/facts"
-  [[ $(<"$RUN/facts") == *'"local":"'"$1"'"'* ]]
 }
 
 # The guard comes first: no tunnel is open without it.

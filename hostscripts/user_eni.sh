@@ -19,7 +19,7 @@ ABSENT=()                                          # MACs it passed for
 
 main() {
   state '.tenants[] | "\(.mac | mac) \(.namespace | namespace) \(.device | user_device)"'
-  networkd_ignores user-eni "${ROWS[*]:+MACAddress=${ROWS[*]/% */}}"
+  networkd_ignores user-eni-at-home 'Name=eni????????????' # what plan_is_done sends home
   metadata_is_known
   namespaces_exist
   plan_is_done
@@ -93,7 +93,7 @@ nics_were_moved_in() {
 nic_is_moved_in() {
   local left=$((DEADLINE_S - SECONDS))
   wait_for $((left > 1 ? left : 1)) "a NIC with MAC $1" nic_is_found "$1" || return 1
-  [[ $(ip -j route show default dev "$NIC") == '[]' ]] || die "$NIC ($1) carries this host's default route"
+  # Whatever configured it here meanwhile, its addresses and routes stay behind and are gone, a default route too.
   later_concerns_follow
   run ip link set dev "$NIC" netns "$2" name "$3" || die "$NIC ($1) cannot be moved to $2"
 }

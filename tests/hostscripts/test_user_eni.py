@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import pytest
 
 from tests.hostscripts.sandbox import Sandbox
@@ -135,17 +137,20 @@ def test_the_primary_nic_is_never_moved(sandbox: Sandbox) -> None:
     sandbox.run("ip link show dev ens6")
 
 
-def test_a_nic_with_the_default_route_is_never_moved(sandbox: Sandbox) -> None:
+def test_what_a_dhcp_client_made_of_it_before_is_gone(sandbox: Sandbox) -> None:
     nic_is_plugged(sandbox)
     sandbox.run("ip link set ens6 up; ip addr add 192.0.2.1/24 dev ens6; ip route add default via 192.0.2.2")
-    said = sandbox.apply("user_eni", tenants(USER_ENI), ok=False)
-    assert f"error: ens6 ({MAC}) carries this host's default route" in said
+    sandbox.apply("user_eni", tenants(USER_ENI))
+    assert addresses(sandbox) == ["172.16.101.10/24"]
+    assert routes(sandbox) == {"172.16.102.0/24": "172.16.101.1"}
+    assert sandbox.run("ip route") == ""
 
 
-def test_networkd_leaves_it_alone(sandbox: Sandbox) -> None:
+def test_networkd_leaves_one_alone_that_was_sent_home(sandbox: Sandbox) -> None:
     nic_is_plugged(sandbox)
     sandbox.apply("user_eni", tenants(USER_ENI))
-    file = "/run/root/etc/systemd/network/05-causeway-user-eni.network"
-    assert sandbox.run(["cat", file]) == f"[Match]\nMACAddress={MAC}\n\n[Link]\nUnmanaged=yes\n"
     sandbox.apply("user_eni", tenants())
-    sandbox.run(["test", "-e", file], ok=False)
+    file = "/run/root/etc/systemd/network/05-causeway-user-eni-at-home.network"
+    pattern = sandbox.run(["cat", file]).splitlines()[1].removeprefix("Name=")
+    (nic,) = [link for link in sandbox.json("ip -j link") if link["address"] == MAC]
+    assert fnmatchcase(nic["ifname"], pattern)

@@ -10,6 +10,7 @@ from hypothesis import given
 from components.host_state import (
     echo_state,
     forward_state,
+    input_state,
     nat_state,
     packages_state,
     routes_state,
@@ -156,6 +157,13 @@ def test_routes(plan: Plan) -> None:
         "device": "mgre1",
         "source": "10.0.0.3",
         "destinations": ["172.16.101.0/24"],
+    }
+
+
+def test_the_primary_nic_and_the_nics_to_come(plan: Plan) -> None:
+    assert input_state(plan, plan.proxies[0], MACS) == {
+        "local": "192.168.4.4",
+        "user_enis": ["02:00:00:00:00:0a", "02:00:00:00:00:0b"],
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components import host_scripts
-from tests.unit.program import COMMAND, Configuration, graph_of, received_files, run_stack
+from tests.unit.program import ALL_STACKS, COMMAND, Configuration, graph_of, received_files, run_stack
 from tests.unit.program_rules import ATTACHMENT, ENI, INSTANCE
 from tests.unit.pulumi_mocks import DuplicateResourceError, Graph, run_program
 
@@ -75,7 +75,7 @@ def test_a_second_tenant_leaves_the_first_ones_resources_alone() -> None:
         configuration["causeway:tenants"] = [beta, alpha]  # order means nothing
 
     names = {"func-0-tunnel", "func-0-routes"}
-    names |= {f"proxy-0-{concern}" for concern in ("user-eni", "tunnel", "forward", "nat")}
+    names |= {f"proxy-0-{concern}" for concern in ("input", "user-eni", "tunnel", "forward", "nat")}
     assert changed(graph_of("lab"), run_stack("lab", change=add_tenant)) == {
         f"{COMMAND}::{name}" for name in names
     }
@@ -139,6 +139,14 @@ def test_a_tenant_that_takes_anothers_index_takes_its_place_on_the_proxy() -> No
     eni = after[f"{ENI}::proxy-0-user1-eni"]["inputs"]
     assert eni["tags"]["Name"] == "proxy-0-gamma"
     assert eni["subnetId"] != before[f"{ENI}::proxy-0-user1-eni"]["inputs"]["subnetId"]
+
+
+def test_a_user_eni_is_attached_to_a_proxy_that_is_closed_to_it() -> None:
+    for stack in ALL_STACKS:
+        resources = graph_of(stack).resources
+        for name, entry in resources.items():
+            if name.startswith(ATTACHMENT):
+                assert f"{COMMAND}::proxy-0-input" in entry["dependsOn"]
 
 
 def test_a_newer_image_replaces_nothing_and_a_pinned_one_is_followed() -> None:

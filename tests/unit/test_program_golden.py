@@ -43,7 +43,7 @@ def test_first_preview_shows_what_hosts_will_be_told(stack: str) -> None:
     """Only what needs the MACs of ENIs that are not made yet stays open."""
     resources = graph_of(stack, preview=True).resources
     stdin = {key.split("::")[1]: entry["inputs"].get("stdin") for key, entry in resources.items()}
-    assert [name for name, text in stdin.items() if text == UNKNOWN] == ["proxy-0-user-eni"]
+    assert [name for name, text in stdin.items() if text == UNKNOWN] == ["proxy-0-input", "proxy-0-user-eni"]
 
 
 @pytest.mark.parametrize("stack", ALL_STACKS)

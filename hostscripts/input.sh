@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# What comes into a proxy's root namespace comes by its primary NIC.
+#
+#   eth0 192.168.4.4 ──▶ what the security group lets through
+#   eth1, a user ENI ──▶ nothing, until user_eni has moved it into its tenant's namespace
+#
+# state: {"local": "192.168.4.4", "user_enis": ["02:00:00:00:01:01"]}
+# In place before a user ENI is attached, and at boot, by causeway-input.service, before there is a network. Everything
+# else is counted in `dropped`. systemd-networkd gives the user ENIs no addresses.
+
+# shellcheck source=hostscripts/lib.sh
+source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
+
+readonly AT_BOOT=$ETC/input.nft
+
+main() {
+  local local_address mac device
+  state '(.local | address), (.user_enis[] | mac)'
+  local_address=${ROWS[0]} ROWS=("${ROWS[@]:1}")
+  networkd_ignores user-eni "${ROWS[*]:+MACAddress=${ROWS[*]}}"
+  nic_with_address_is_there "$local_address"
+  # shellcheck disable=SC2016 # $ is jq's
+  read -r mac device < <(jq -r -n "$CHECKS"' kernel_facts[""].addr[]
+    | select(any(.addr_info[]; .local == $local)) | "\(.address | mac) \(.ifname | checked("[A-Za-z0-9._-]+"; "device"))"
+  ' --arg local "$local_address" "$RUN/facts")
+  only_primary_nic_is_open "$mac" "$device"
+}
+
+# By MAC, because names of NICs may change places at a boot; by name only what is addressed to nobody in particular.
+only_primary_nic_is_open() {
+  local table="
+  counter dropped { }
+  chain input {
+    type filter hook input priority filter - 10; policy drop;
+    iifname \"lo\" accept
+    ether daddr $1 accept
+    iifname \"$2\" meta pkttype { broadcast, multicast } accept
+    counter name dropped
+  }"
+  table_is inet causeway_input "$table"
+  stands_at_boot "table inet causeway_input
+delete table inet causeway_input
+table inet causeway_input {$table
+}
+"
+}
+
+stands_at_boot() {
+  local present=''
+  [[ ! -f $AT_BOOT ]] || IFS= read -r -d '' present <"$AT_BOOT" || true
+  [[ $present != "$1" ]] || return 0
+  changed "${AT_BOOT#"$ROOT"} written"
+  printf '%s' "$1" >"$AT_BOOT.new"
+  mv "$AT_BOOT.new" "$AT_BOOT"
+}
+
+start "$@"
