@@ -3,17 +3,17 @@
 #
 # The command's whole text goes to `sudo bash -s` by stdin and has this form:
 #
-#   main() {
 #   <the bytes of this file>
-#   receive_file /opt/causeway/tunnel.sh 0755 <<'CAUSEWAY-END-OF-FILE'
+#   main() {
+#   receive_file /opt/causeway/tunnel.sh 0755 <<'CAUSEWAY_END_OF_FILE'
 #   <the bytes of the file; its last one is a newline, and no line is the delimiter>
-#   CAUSEWAY-END-OF-FILE
+#   CAUSEWAY_END_OF_FILE
 #   …
 #   apply_concern tunnel
 #   }
 #   main </dev/null
 #
-# Nothing happens before the last line has arrived: what precedes it only defines a function. Files become visible
+# Nothing happens before the last line has arrived: what precedes it only defines functions. Files become visible
 # together, after the last one was written, so a full disk leaves the old ones in place.
 
 set -euo pipefail

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from components.host_scripts import END_OF_FILE, Concern, configuration_script, files_of
 from tests.hostscripts.stub_host import HOSTSCRIPTS, StubHost
 
-END = "CAUSEWAY-END-OF-FILE"
+ROUTES = Concern.ROUTES
 APPLY = '#!/bin/bash\necho "applying $1, $CAUSEWAY_RECEIVED received"\n'
 
 
 def text_of(files: dict[str, tuple[str, str]], concern: str = "routes") -> str:
     """As receive.sh's head describes it: path → (mode, text)."""
-    received = "".join(
-        f"receive_file {path} {mode} <<'{END}'\n{text}{END}\n" for path, (mode, text) in files.items()
-    )
-    receiver = (HOSTSCRIPTS / "receive.sh").read_text()
-    return f"main() {{\n{receiver}{received}apply_concern {concern}\n}}\nmain </dev/null\n"
+    receiver, opening, received, end, closing = form()
+    path, mode = "/opt/causeway/tunnel.sh", "0755"
+    parts = [
+        received.replace(path, its_path).replace(mode, its_mode) + text + end
+        for its_path, (its_mode, text) in files.items()
+    ]
+    assert receiver == "<the bytes of this file>\n"
+    text = (HOSTSCRIPTS / "receive.sh").read_text()
+    return "".join([text, opening, *parts, closing.replace("tunnel", concern)])
+
+
+def form() -> tuple[str, str, str, str, str]:
+    """The form in receive.sh's head: receiver, opening, what precedes a file, what ends it, closing."""
+    head = (HOSTSCRIPTS / "receive.sh").read_text().split("this form:\n#\n", 1)[1].split("#\n", 1)[0]
+    lines = [line.removeprefix("#   ") for line in head.splitlines(keepends=True)]
+    receiver, opening, received, _bytes, end, _more, *closing = lines
+    return receiver, opening, received, end, "".join(closing)
 
 
 FILES = {
@@ -54,6 +68,13 @@ def files_on(host: StubHost) -> dict[str, tuple[str, str]]:
     }
 
 
+def test_the_stack_sends_the_form_that_is_described() -> None:
+    state = {"routes": ["a value"]}
+    files = {file.target: (file.mode, (HOSTSCRIPTS / file.source).read_text()) for file in files_of(ROUTES)}
+    files["/etc/causeway/routes.json"] = ("0600", json.dumps(state, indent=2) + "\n")
+    assert configuration_script(ROUTES, state) == text_of(files)
+
+
 def test_files_arrive_as_they_are(host: StubHost) -> None:
     said = send(host, text_of(FILES))
     assert files_on(host) == FILES
@@ -84,7 +105,7 @@ def test_a_text_cut_anywhere_does_nothing(host: StubHost) -> None:
     text = text_of(FILES)
     last_line = text.rindex("main </dev/null")
     boundaries = {
-        found.start() for found in re.finditer(rf"{END}|receive_file /|apply_concern|^}}", text, re.M)
+        found.start() for found in re.finditer(rf"{END_OF_FILE}|receive_file /|apply_concern|^}}", text, re.M)
     }
     cuts = sorted(
         {
