@@ -9,6 +9,7 @@ Needs neither root nor a virtual machine, only unprivileged user namespaces. All
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,10 @@ from tests.hostscripts.waiting import wait_until
 
 Json = Any
 HOSTSCRIPTS = Path(__file__).resolve().parents[2] / "hostscripts"
-UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "--net", "--pid", "--fork", "--kill-child")
+# Root needs no user namespace, which a kernel may refuse to give even to root.
+USER = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+UNSHARE = ("unshare", *USER, "--mount", "--net", "--pid", "--fork", "--kill-child")
+ENTER = ("-U", "--preserve-credentials") if USER else ()
 PREPARE = """
 set -euo pipefail
 mount -t tmpfs run /run
@@ -81,7 +85,7 @@ class Sandbox:
     def _enter(self, command: str | Sequence[str], namespace: str) -> list[str]:
         argv = ["bash", "-c", command] if isinstance(command, str) else list(command)
         inside = ["nsenter", f"--net=/run/netns/{namespace}", "--"] if namespace else []
-        target = ["nsenter", "-t", self._pid, "-U", "-m", "-n", "-p", "--preserve-credentials", "--"]
+        target = ["nsenter", "-t", self._pid, *ENTER, "-m", "-n", "-p", "--"]
         return [*target, *inside, *argv]
 
     def start(self, command: str | Sequence[str], namespace: str = "") -> subprocess.Popen[str]:
