@@ -23,11 +23,11 @@ PER_DIAL_TIMEOUT_S = 5
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorAccessArgs:
-    """`bastion`, `subnet` and `group` come together, or not at all."""
+    """`bastion`, `subnet` and `group` come together, or not at all. No `private_key`: a preview without it."""
 
     stack: str
     access: AccessPlan
-    private_key: pulumi.Input[str]
+    private_key: pulumi.Input[str] | None
     image: Image
     bastion: HostPlan | None
     subnet: Subnet | None
@@ -41,6 +41,7 @@ class OperatorAccess(pulumi.ComponentResource):
     key: LoginKey
     public: bool
     bastion: Host | None
+    connections_are_known: bool
 
     def __init__(
         self, name: str, args: OperatorAccessArgs, opts: pulumi.ResourceOptions | None = None
@@ -48,7 +49,9 @@ class OperatorAccess(pulumi.ComponentResource):
         super().__init__("causeway:access:OperatorAccess", name, None, opts)
         self.user = args.access.user
         self.public = args.access.mode is AccessMode.PUBLIC
-        self._private_key = pulumi.Output.secret(args.private_key)
+        # Without the key nobody connects, and what stands in its place is compared with nothing.
+        self.connections_are_known = args.private_key is not None
+        self._private_key = pulumi.Output.secret("" if args.private_key is None else args.private_key)
         self.key = self._make_key(name, args)
         self.bastion = self._make_bastion(args)
         self.register_outputs({"bastionHost": self.bastion.ssh_host if self.bastion else None})

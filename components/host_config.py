@@ -42,13 +42,13 @@ class HostConfig(pulumi.ComponentResource):
         for concern, state in args.states.items():
             if concern in args.between:
                 before = [*before, *args.between[concern](before)]
-            before = [self._configure(name, args.host, concern, state, connection, before)]
+            before = [self._configure(name, args, concern, state, connection, before)]
         self.register_outputs({})
 
     def _configure(
         self,
         name: str,
-        host: Host,
+        args: HostConfigArgs,
         concern: Concern,
         state: State | pulumi.Output[State],
         connection: remote.ConnectionArgs,
@@ -66,8 +66,10 @@ class HostConfig(pulumi.ComponentResource):
                 depends_on=before,
                 # Not replace_with: the engine then deletes the Command ahead of the instance, with a provider
                 # that it may not have loaded yet. This one also holds after an interrupted run.
-                replacement_trigger=host.instance_id,
-                deleted_with=host.instance,
+                replacement_trigger=args.host.instance_id,
+                deleted_with=args.host.instance,
+                # A preview without the private key would else show a change of every Command.
+                ignore_changes=None if args.access.connections_are_known else ["connection"],
             ),
         )
         return command

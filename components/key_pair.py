@@ -15,6 +15,14 @@ from components.settings import ConfigurationError, Problem, Settings
 _WAY_OUT = "name the private key that belongs to access.public_key, or make a pair: ssh-keygen -t ed25519"
 
 
+def is_there(file: str) -> bool:
+    """Whether a private key's file exists; where that cannot be found out, reading it says why."""
+    try:
+        return Path(file).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):
+        return True
+
+
 def private_key_in(file: str) -> str:
     """The content of a private key's file; `ConfigurationError` if there is none to be had."""
     try:

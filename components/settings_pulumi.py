@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import pulumi
 from pulumi.runtime import config as engine
 
-from components.key_pair import doubt_about, private_key_in
-from components.settings import ConfigurationError, Settings, load_settings, warnings_about
+from components.key_pair import doubt_about, is_there, private_key_in
+from components.settings import ConfigurationError, Problem, Settings, load_settings, warnings_about
 from components.validation.leaf import Leaf
+from components.validation.problem import HIDDEN
 from components.validation.shape import key_of, shape_of
 
 PROJECT = "causeway"
@@ -24,23 +26,52 @@ def settings_from_pulumi() -> Settings:
     config = plain_data(given, secret)
     try:
         settings = load_settings(config, secret)
-        doubts = [*warnings_about(config, secret), *doubt_about(settings, _private_key(settings))]
+        doubts = [*warnings_about(config, secret), *_doubts_about_key(settings)]
     except ConfigurationError as error:
-        raise pulumi.RunError(str(error)) from None
-    for doubt in doubts:
+        shown = ConfigurationError(_discreet(error.problems, secret))
+        raise pulumi.RunError(str(shown)) from None
+    for doubt in _discreet(doubts, secret):
         pulumi.log.warn(str(doubt))
     return settings
 
 
-def private_key(settings: Settings) -> pulumi.Output[str]:
-    """The operator's private key, secret: from the configuration, else from the file that settings name."""
-    return pulumi.Output.secret(_private_key(settings))
+def private_key(settings: Settings) -> pulumi.Output[str] | None:
+    """The operator's private key, secret: from the configuration, else from the file that settings name.
+
+    None in a preview on a machine that does not have the file, such as one of a CI: nothing needs it there.
+    """
+    key = _private_key(settings)
+    return None if key is None else pulumi.Output.secret(key)
 
 
-def _private_key(settings: Settings) -> str:
-    if settings.private_key_file is not None:
-        return private_key_in(settings.private_key_file)
-    return str(engine.get_config(PRIVATE_KEY))
+def _private_key(settings: Settings) -> str | None:
+    file = settings.private_key_file
+    if file is None:
+        return str(engine.get_config(PRIVATE_KEY))
+    if pulumi.runtime.is_dry_run() and not is_there(file):
+        return None
+    return private_key_in(file)
+
+
+def _doubts_about_key(settings: Settings) -> Iterable[Problem]:
+    key = _private_key(settings)
+    if key is not None:
+        return doubt_about(settings, key)
+    absent = Problem(
+        key="private_key_file",
+        value=str(settings.private_key_file),
+        rule="is not on this machine: so the preview does not compare connections to hosts",
+        way_out="nothing to do for a preview; pulumi up needs the file",
+    )
+    return (absent,)
+
+
+def _discreet(problems: Iterable[Problem], secret: set[str]) -> list[Problem]:
+    """Those about the key's file too, which read nothing of the configuration but its name."""
+    return [
+        replace(problem, value=HIDDEN) if f"{PROJECT}:{problem.key}" in secret else problem
+        for problem in problems
+    ]
 
 
 def plain_data(given: Mapping[str, str], secret: set[str]) -> dict[str, object]:

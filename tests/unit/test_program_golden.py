@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.program import ALL_STACKS, graph_of, readable
+from tests.unit.program import ALL_STACKS, COMMAND, Configuration, graph_of, readable, run_stack
 from tests.unit.program_schema import unknown_inputs
 from tests.unit.pulumi_mocks import UNKNOWN, Json
 
@@ -44,6 +44,21 @@ def test_first_preview_shows_what_hosts_will_be_told(stack: str) -> None:
     resources = graph_of(stack, preview=True).resources
     stdin = {key.split("::")[1]: entry["inputs"].get("stdin") for key, entry in resources.items()}
     assert [name for name, text in stdin.items() if text == UNKNOWN] == ["proxy-0-input", "proxy-0-user-eni"]
+
+
+@pytest.mark.parametrize("stack", ["lab", "prod"])
+def test_a_preview_without_the_private_key_differs_in_nothing_that_is_compared(stack: str) -> None:
+    def no_key_here(configuration: Configuration) -> None:
+        del configuration["causeway:private_key"]
+        configuration["causeway:private_key_file"] = "/nowhere/key"
+
+    without = run_stack(stack, preview=True, change=no_key_here).resources
+    commands = [entry for key, entry in without.items() if key.startswith(COMMAND)]
+    assert commands
+    for entry in commands:
+        assert entry.pop("ignoreChanges") == ["connection"]
+        entry["inputs"]["connection"] = UNKNOWN
+    assert list(differences(graph_of(stack, preview=True).resources, without)) == []
 
 
 @pytest.mark.parametrize("stack", ALL_STACKS)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pulumi.runtime import config as engine
 
 from components.settings import load_settings
-from components.settings_pulumi import settings_from_pulumi
+from components.settings_pulumi import private_key, settings_from_pulumi
 from tests.unit.settings_cases import base
 
 T = TypeVar("T")
@@ -87,6 +87,42 @@ def test_private_key_file_that_is_not_there(tmp_path: Path) -> None:
     config["private_key_file"] = str(tmp_path / "none")
     with pytest.raises(pulumi.RunError, match=r"private_key_file: .*\n.*cannot be read: No such file"):
         within(config, settings_from_pulumi)
+
+
+def in_preview(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> pulumi.Output[str] | None:
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+    return within(config, lambda: private_key(settings_from_pulumi()))
+
+
+def test_a_preview_does_without_the_private_keys_file(
+    tmp_path: Path, warnings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = with_key(*new_key())
+    del config["private_key"]
+    config["private_key_file"] = str(tmp_path / "none")
+    assert in_preview(config, monkeypatch) is None
+    (warning,) = warnings
+    assert warning.startswith(f"private_key_file: {tmp_path}/none\n    is not on this machine")
+
+
+def test_a_preview_checks_the_private_key_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(new_key()[0], encoding="utf-8")
+    config = with_key(*new_key())
+    del config["private_key"]
+    with pytest.raises(pulumi.RunError, match=r"does not belong to access.public_key"):
+        in_preview({**config, "private_key_file": str(file)}, monkeypatch)
+
+
+def test_a_secret_file_of_the_private_key_is_not_named(tmp_path: Path) -> None:
+    config = with_key(*new_key())
+    del config["private_key"]
+    config["private_key_file"] = str(tmp_path / "hunter2")
+    with pytest.raises(pulumi.RunError, match=r"cannot be read") as caught:
+        within(config, settings_from_pulumi, secrets=("causeway:private_key_file",))
+    assert "hunter2" not in str(caught.value)
 
 
 def test_private_key_of_another_pair() -> None:
