@@ -11,6 +11,7 @@ import pulumi_aws as aws
 from components.host import Image
 from components.plan import ExistingNetwork, Plan, TenantPlan
 from components.settings import ConfigurationError, Problem
+from components.validation.ranges import FIRST_FREE, free
 
 DEBIAN_PARAMETER = "/aws/service/debian/release/13/latest/{architecture}"  # published by Debian's AWS account
 
@@ -70,14 +71,29 @@ def _problems(
         )
         return
     yield from _subnet_problems(plan, key, network, subnet, account)
-    address, cidr = tenant.user_eni_address, IPv4Network(subnet.cidr_block)
-    if address is not None and address not in cidr:
-        yield Problem(
-            key=f"{key}.user_eni_address",
-            value=str(address),
-            rule=f"is not in {network.subnet_id}, which is {cidr}",
-            way_out="choose one of its addresses, or leave it out and AWS chooses",
+    cidr = IPv4Network(subnet.cidr_block)
+    yield from _address_problems(key, tenant, network, cidr)
+
+
+def _address_problems(
+    key: str, tenant: TenantPlan, network: ExistingNetwork, cidr: IPv4Network
+) -> Iterator[Problem]:
+    address, (first, last) = tenant.user_eni_address, free(cidr)
+    if address is None or first <= address <= last:
+        return
+    if address in cidr:
+        rule = (
+            f"is reserved in {network.subnet_id}, which is {cidr}: AWS keeps the first {FIRST_FREE} addresses "
+            "of a subnet and the last one"
         )
+    else:
+        rule = f"is not in {network.subnet_id}, which is {cidr}"
+    yield Problem(
+        key=f"{key}.user_eni_address",
+        value=str(address),
+        rule=rule,
+        way_out=f"choose one from {first} to {last}, or leave it out and AWS chooses",
+    )
 
 
 def _subnet_problems(

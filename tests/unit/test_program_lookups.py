@@ -11,6 +11,13 @@ from tests.unit.pulumi_mocks import Graph
 
 SUBNET = "subnet-0123456789abcdef0"
 USER_VPC = "vpc-0123456789abcdef0"
+FOUND = {
+    "id": SUBNET,
+    "vpcId": USER_VPC,
+    "ownerId": ACCOUNT,
+    "availabilityZone": "us-east-1a",
+    "cidrBlock": "172.16.101.0/24",
+}
 
 
 def use_existing_network(configuration: Configuration) -> None:
@@ -20,14 +27,7 @@ def use_existing_network(configuration: Configuration) -> None:
 
 
 def run_with_subnet(**answer: str) -> Graph:
-    found = {
-        "id": SUBNET,
-        "vpcId": USER_VPC,
-        "ownerId": ACCOUNT,
-        "availabilityZone": "us-east-1a",
-        "cidrBlock": "172.16.101.0/24",
-    }
-    return run_stack("lab", change=use_existing_network, subnets={SUBNET: {**found, **answer}})
+    return run_stack("lab", change=use_existing_network, subnets={SUBNET: {**FOUND, **answer}})
 
 
 def test_an_existing_network_is_used_and_not_made() -> None:
@@ -62,6 +62,19 @@ def test_an_unusable_network_is_refused(answer: dict[str, str], key: str, said: 
     assert f"tenants[0].{key}: " in str(refusal.value)
     assert said in str(refusal.value)
     assert "→" in str(refusal.value)
+
+
+@pytest.mark.parametrize("address", [0, 1, 2, 3, 255])
+def test_an_address_that_aws_keeps_is_refused(address: int) -> None:
+    def use_address(configuration: Configuration) -> None:
+        use_existing_network(configuration)
+        configuration["causeway:tenants"][0]["user_eni_address"] = f"172.16.101.{address}"
+
+    with pytest.raises(
+        pulumi.RunError, match=rf"user_eni_address: 172.16.101.{address}\n.*is reserved"
+    ) as refusal:
+        run_stack("lab", change=use_address, subnets={SUBNET: FOUND})
+    assert "→ choose one from 172.16.101.4 to 172.16.101.254, or leave it out" in str(refusal.value)
 
 
 def test_another_account_is_told_what_aws_allows() -> None:
