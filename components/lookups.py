@@ -71,8 +71,33 @@ def _problems(
         )
         return
     yield from _subnet_problems(plan, key, network, subnet, account)
+    if not subnet.cidr_block:
+        yield Problem(
+            key=f"{key}.subnet_id",
+            value=network.subnet_id,
+            rule="has no IPv4 addresses, and the proxy's ENI needs one",
+            way_out="choose a subnet of the tenant with an IPv4 range",
+        )
+        return
     cidr = IPv4Network(subnet.cidr_block)
+    yield from _overlap_problems(plan, key, network, cidr)
     yield from _address_problems(key, tenant, network, cidr)
+
+
+def _overlap_problems(plan: Plan, key: str, network: ExistingNetwork, cidr: IPv4Network) -> Iterator[Problem]:
+    """As in a network of the stack's own: what has addresses elsewhere is not reached through the ENI."""
+    others = {"platform.vpc_cidr": plan.platform.vpc_cidr}
+    others |= {
+        f"tenants[{position}].overlay.cidr": tenant.overlay for position, tenant in enumerate(plan.tenants)
+    }
+    for other, range_ in others.items():
+        if cidr.overlaps(range_):
+            yield Problem(
+                key=f"{key}.subnet_id",
+                value=network.subnet_id,
+                rule=f"is {cidr}, which overlaps {other}, {range_}: a packet's way would not be clear",
+                way_out=f"move {other} to a range that no tenant uses, or choose another subnet of the tenant",
+            )
 
 
 def _address_problems(

@@ -77,6 +77,29 @@ def test_an_address_that_aws_keeps_is_refused(address: int) -> None:
     assert "→ choose one from 172.16.101.4 to 172.16.101.254, or leave it out" in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("cidr", "other"),
+    [
+        ("192.168.128.0/24", "platform.vpc_cidr, 192.168.0.0/16"),
+        ("10.0.0.64/26", "tenants[0].overlay.cidr, 10.0.0.0/24"),
+        ("10.0.0.0/20", "tenants[0].overlay.cidr, 10.0.0.0/24"),
+    ],
+)
+def test_a_subnet_among_the_stacks_own_networks_is_refused(cidr: str, other: str) -> None:
+    def leave_address_to_aws(configuration: Configuration) -> None:
+        use_existing_network(configuration)
+        del configuration["causeway:tenants"][0]["user_eni_address"]
+
+    with pytest.raises(pulumi.RunError, match=r"1 problem") as refusal:
+        run_stack("lab", change=leave_address_to_aws, subnets={SUBNET: {**FOUND, "cidrBlock": cidr}})
+    assert f"tenants[0].subnet_id: {SUBNET}\n    is {cidr}, which overlaps {other}" in str(refusal.value)
+
+
+def test_a_subnet_without_ipv4_is_refused() -> None:
+    with pytest.raises(pulumi.RunError, match="has no IPv4 addresses"):
+        run_with_subnet(cidrBlock="")
+
+
 def test_another_account_is_told_what_aws_allows() -> None:
     with pytest.raises(pulumi.RunError, match="only within one account") as refusal:
         run_with_subnet(ownerId="210987654321")
