@@ -33,7 +33,7 @@ _PACKAGES = ("curl", "iproute2", "jq", "kmod", "nftables")  # python3 is in ever
 
 
 def packages_state(plan: Plan) -> PackagesState:
-    """What the host scripts call; the same on every host."""
+    """What the host scripts of func hosts and proxies call; a user instance needs nothing."""
     return {"install": plan.install_packages, "packages": list(_PACKAGES)}
 
 

@@ -12,7 +12,7 @@ from components.firewall import Group
 from components.host import Host, HostArgs, Image
 from components.host_config import HostConfig, HostConfigArgs
 from components.host_scripts import Concern
-from components.host_state import echo_state, packages_state
+from components.host_state import echo_state
 from components.plan import CreatedNetwork, HostPlan, Plan, Role, TenantPlan
 from components.user_network import UserNetwork
 
@@ -74,5 +74,6 @@ class UserInstances(pulumi.ComponentResource):
         return Host(host.name, host_args, self._child)
 
     def _configure(self, host: Host, args: UserInstancesArgs) -> None:
-        states = {Concern.PACKAGES: packages_state(args.plan), Concern.ECHO: echo_state()}
+        # No packages: the image has all that echo needs, and the group lets nothing out to a mirror.
+        states = {Concern.ECHO: echo_state()}
         HostConfig(host.plan.name, HostConfigArgs(host=host, access=args.access, states=states), self._child)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 
-from tests.unit.program import COMMAND, PRIVATE_KEY
+from tests.unit.program import COMMAND, PRIVATE_KEY, received_files
 from tests.unit.program_schema import accepts
 from tests.unit.pulumi_mocks import SECRET, UNKNOWN, Graph, Json
 
@@ -20,6 +21,7 @@ DEFAULT_GROUP = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 
+PACKAGES_STATE = "/etc/causeway/packages.json"
 PACKAGE_PORTS = ({"fromPort": 80, "toPort": 80}, {"fromPort": 443, "toPort": 443})
 
 
@@ -75,6 +77,19 @@ def out_to_everywhere_for_packages_only(graph: Graph) -> Iterator[str]:
         wide = "cidrIpv6" in inputs or IPv4Network(inputs.get("cidrIpv4", "127.0.0.1/32")).prefixlen < 8
         ports = {name: inputs.get(name) for name in ("fromPort", "toPort")}
         if wide and (inputs["ipProtocol"] != "tcp" or ports not in PACKAGE_PORTS):
+            yield key
+
+
+def packages_can_be_fetched(graph: Graph) -> Iterator[str]:
+    """A host that is told to install packages may talk HTTP and HTTPS to everywhere."""
+    ports: dict[str, set[int]] = {}
+    for entry in graph.of_type(EGRESS).values():
+        if entry["inputs"].get("cidrIpv4") == "0.0.0.0/0":
+            ports.setdefault(entry["inputs"]["securityGroupId"], set()).add(entry["inputs"].get("fromPort"))
+    for key, entry in graph.of_type(COMMAND).items():
+        state = json.loads(received_files(entry["inputs"]["stdin"]).get(PACKAGES_STATE, "{}"))
+        groups = graph.resources[entry["deletedWith"]]["inputs"]["vpcSecurityGroupIds"] if state else ()
+        if state.get("install") and not {80, 443} <= set().union(*(ports.get(group, ()) for group in groups)):
             yield key
 
 
@@ -183,6 +198,7 @@ RULES: tuple[Rule, ...] = (
     groups_open_nothing_by_themselves,
     every_protocol_only_on_user_enis,
     out_to_everywhere_for_packages_only,
+    packages_can_be_fetched,
     imdsv2_is_required,
     root_disks_are_encrypted,
     source_dest_check_stays_on,

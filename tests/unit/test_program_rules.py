@@ -68,6 +68,21 @@ def add_rule(kind: str, group: str, **inputs: Json) -> Doctor:
     return doctor
 
 
+def let_install(key: str, *ports: int) -> Doctor:
+    """The host installs packages, and may talk to these ports only."""
+
+    def doctor(graph: Graph) -> str:
+        inputs = graph.resources[key]["inputs"]
+        inputs["stdin"] = inputs["stdin"].replace('"install": false', '"install": true')
+        for port in ports:
+            for group in ("func", "proxy"):
+                rule = {"securityGroupId": f"platform-{group}-id", "cidrIpv4": "0.0.0.0/0", "fromPort": port}
+                graph.resources[f"{EGRESS}::{group}-{port}"] = {"inputs": rule}
+        return key
+
+    return doctor
+
+
 def remove_default_group(graph: Graph) -> str:
     del graph.resources[f"{DEFAULT_GROUP}::platform-default"]
     return f"{rules.VPC}::platform-vpc"
@@ -115,6 +130,8 @@ DOCTORED: list[tuple[Rule, Doctor]] = [
         rules.out_to_everywhere_for_packages_only,
         add_rule(EGRESS, "platform-func", cidrIpv4="0.0.0.0/0", ipProtocol="-1"),
     ),
+    (rules.packages_can_be_fetched, let_install(f"{COMMAND}::proxy-0-packages")),
+    (rules.packages_can_be_fetched, let_install(f"{COMMAND}::func-0-packages", 80)),
     (rules.imdsv2_is_required, drop_input(PROXY, "metadataOptions")),
     (
         rules.imdsv2_is_required,
