@@ -21,15 +21,18 @@ DEFAULT_GROUP = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 
+OLDER_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"  # both directions and many networks in one
+
 PACKAGES_STATE = "/etc/causeway/packages.json"
 PACKAGE_PORTS = ({"fromPort": 80, "toPort": 80}, {"fromPort": 443, "toPort": 443})
 
 
 def no_way_in_from_everywhere(graph: Graph) -> Iterator[str]:
-    """No ingress, SSH least of all, from more than a /8."""
+    """No ingress, SSH least of all, from more than a /8, nor from a list that stands elsewhere."""
     for key, entry in graph.of_type(INGRESS).items():
         inputs = entry["inputs"]
-        if "cidrIpv6" in inputs or ("cidrIpv4" in inputs and IPv4Network(inputs["cidrIpv4"]).prefixlen < 8):
+        wide = "cidrIpv4" in inputs and IPv4Network(inputs["cidrIpv4"]).prefixlen < 8
+        if wide or {"cidrIpv6", "prefixListId"}.intersection(inputs):
             yield key
 
 
@@ -46,7 +49,10 @@ def ssh_from_the_operator_only(graph: Graph) -> Iterator[str]:
 
 
 def groups_open_nothing_by_themselves(graph: Graph) -> Iterator[str]:
-    """Rules are resources of their own, and the default group of each VPC is taken over and empty."""
+    """Rules are resources of their own, of the types that other rules here look at, and the default group of
+    each VPC is taken over and empty.
+    """
+    yield from graph.of_type(OLDER_RULE)
     for key, entry in graph.of_type(GROUP, DEFAULT_GROUP).items():
         if "ingress" in entry["inputs"] or "egress" in entry["inputs"]:
             yield key

@@ -103,6 +103,11 @@ DOCTORED: list[tuple[Rule, Doctor]] = [
     (rules.no_way_in_from_everywhere, add_rule(INGRESS, "platform-func", cidrIpv4="0.0.0.0/0", **SSH)),
     (rules.no_way_in_from_everywhere, add_rule(INGRESS, "platform-func", cidrIpv6="::/0", **SSH)),
     (rules.no_way_in_from_everywhere, add_rule(INGRESS, "platform-func", cidrIpv4="0.0.0.0/1", **SSH)),
+    (rules.no_way_in_from_everywhere, add_rule(INGRESS, "platform-func", prefixListId="pl-1", **SSH)),
+    (
+        rules.no_way_in_from_everywhere,
+        add_rule(INGRESS, "tenant-alpha-eni", cidrIpv4="0.0.0.0/0", ipProtocol="icmp", fromPort=8, toPort=-1),
+    ),
     (rules.ssh_from_the_operator_only, add_rule(INGRESS, "platform-func", cidrIpv4="9.9.9.9/32", **SSH)),
     (
         rules.ssh_from_the_operator_only,
@@ -112,6 +117,10 @@ DOCTORED: list[tuple[Rule, Doctor]] = [
     (
         rules.groups_open_nothing_by_themselves,
         set_input(f"{DEFAULT_GROUP}::platform-default", "ingress", [{}]),
+    ),
+    (
+        rules.groups_open_nothing_by_themselves,
+        add_rule(rules.OLDER_RULE, "platform-func", cidrBlocks=["0.0.0.0/0"], type="ingress"),
     ),
     (rules.groups_open_nothing_by_themselves, remove_default_group),
     (
