@@ -10,7 +10,7 @@ import pytest
 
 from components import host_scripts
 from tests.unit.program import ALL_STACKS, COMMAND, Configuration, graph_of, received_files, run_stack
-from tests.unit.program_rules import ATTACHMENT, ENI, INSTANCE
+from tests.unit.program_rules import ATTACHMENT, ENI, INSTANCE, RULES
 from tests.unit.pulumi_mocks import DuplicateResourceError, Graph, run_program
 
 
@@ -147,6 +147,28 @@ def test_a_user_eni_is_attached_to_a_proxy_that_is_closed_to_it() -> None:
         for name, entry in resources.items():
             if name.startswith(ATTACHMENT):
                 assert f"{COMMAND}::proxy-0-input" in entry["dependsOn"]
+
+
+def test_hosts_that_install_packages_behind_a_bastion_get_a_way_out_and_no_way_in() -> None:
+    def install(configuration: Configuration) -> None:
+        configuration["causeway:install_packages"] = True
+
+    isolated, installing = graph_of("prod"), run_stack("prod", change=install)
+    assert {key.split("::")[1] for key in installing.resources.keys() - isolated.resources.keys()} == {
+        "platform-nat",
+        "platform-nat-address",
+        "platform-egress-routes",
+        "platform-egress-default",
+        *(
+            f"platform-{group}-egress-{traffic}-0.0.0.0-0"
+            for group in ("func", "proxy")
+            for traffic in ("http", "https")
+        ),
+    }
+    assert isolated.resources.keys() - installing.resources.keys() == {
+        "aws:ec2/routeTable:RouteTable::platform-isolated-routes"
+    }
+    assert [broken for rule in RULES for broken in rule(installing)] == []
 
 
 def test_a_newer_image_replaces_nothing_and_a_pinned_one_is_followed() -> None:
