@@ -79,9 +79,10 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class SecurityGroup:
-    """Stateful, allow only, attached to ENIs."""
+    """Stateful, allow only, attached to ENIs. The name is for people: another VPC's group may share it."""
 
     id: str
+    name: str
     vpc_id: str
     ingress: tuple[Rule, ...]
     egress: tuple[Rule, ...]

@@ -106,6 +106,7 @@ def _route(route: MotoRoute) -> Route:
 def _group(group: MotoGroup) -> SecurityGroup:
     return SecurityGroup(
         id=str(group.id),
+        name=str(group.name),
         vpc_id=str(group.vpc_id),
         ingress=tuple(_rule(r) for r in group.ingress_rules if not r.cidr_ipv6),
         egress=tuple(_rule(r) for r in group.egress_rules if not r.cidr_ipv6),

@@ -97,7 +97,7 @@ def primary(world: World, eni: Eni) -> dict[str, Directory | Leaf]:
         "local-hostname": name,
         "local-ipv4": str(eni.private_ips[0]),
         "mac": eni.mac,
-        "security-groups": "\n".join(eni.group_ids),
+        "security-groups": group_names(world, eni),
         **({"public-ipv4": str(public)} if public else {}),
     }
 
@@ -117,7 +117,7 @@ def interface(world: World, eni: Eni) -> dict[str, Directory | Leaf]:
         "mac": eni.mac,
         "owner-id": world.account_id,
         "security-group-ids": lines(eni.group_ids),
-        "security-groups": lines(eni.group_ids),  # names; the world knows ids only
+        "security-groups": group_names(world, eni),
         "subnet-id": subnet.id,
         "subnet-ipv4-cidr-block": str(subnet.cidr),
         "vpc-id": vpc.id,
@@ -126,6 +126,11 @@ def interface(world: World, eni: Eni) -> dict[str, Directory | Leaf]:
         **publics,
     }
     return dict(sorted(entries.items()))
+
+
+def group_names(world: World, eni: Eni) -> str:
+    """Of the interface's security groups, one per line."""
+    return lines(world.security_groups[group].name for group in eni.group_ids)
 
 
 def placement(world: World, instance: Instance) -> Directory:

@@ -37,7 +37,7 @@ def with_vpc(
         availability_zone="us-east-1a",
         routes=tuple(routes),
     )
-    group = SecurityGroup(id=f"sg-{name}", vpc_id=vpc.id, ingress=(ALL,), egress=(ALL,))
+    group = SecurityGroup(id=f"sg-{name}", name=name, vpc_id=vpc.id, ingress=(ALL,), egress=(ALL,))
     return replace(
         world,
         vpcs=world.vpcs | {vpc.id: vpc},
@@ -77,7 +77,9 @@ def with_group(
     world: World, group: str, vpc: str, ingress: tuple[Rule, ...] = (), egress: tuple[Rule, ...] = ()
 ) -> World:
     """Add or change a security group."""
-    made = SecurityGroup(id=group, vpc_id=f"vpc-{vpc}", ingress=ingress, egress=egress)
+    made = SecurityGroup(
+        id=group, name=group.removeprefix("sg-"), vpc_id=f"vpc-{vpc}", ingress=ingress, egress=egress
+    )
     return replace(world, security_groups=world.security_groups | {group: made})
 
 

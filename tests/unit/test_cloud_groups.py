@@ -217,3 +217,9 @@ def test_groups_and_peers_belong_to_one_vpc(lab: LabUnderTest) -> None:
     assert code_of(lambda: allow(lab, group, peers)) == "InvalidGroup.NotFound"
     create = partial(lab.ec2.create_security_group, GroupName="x", Description="x", VpcId="vpc-0")
     assert code_of(create) == "InvalidVpcID.NotFound"
+
+
+def test_the_world_knows_groups_by_name(lab: LabUnderTest) -> None:
+    hosts = lab.group(lab.vpc(), "hosts")
+    assert lab.world.security_groups[hosts].name == "hosts"
+    assert {group.name for group in lab.world.security_groups.values()} == {"default", "hosts"}
