@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -24,10 +25,17 @@ from lab.cloud.tags import require_valid
 Json = Any
 
 
+def no_console(_instance_id: str) -> bytes:
+    """What a machine that nobody can see has written."""
+    return b""
+
+
 class LabBackend(EC2Backend):
     """One region."""
 
-    public_addresses = PublicAddresses()  # of all regions; a new Cloud begins with a new one
+    # Of all regions; a new Cloud begins with new ones.
+    public_addresses = PublicAddresses()
+    console_of: Callable[[str], bytes] = staticmethod(no_console)
 
     def __init__(self, region_name: str, account_id: str) -> None:
         self.launch_tokens: dict[str, tuple[str, str]] = {}  # client token → (request's digest, reservation)

@@ -49,7 +49,8 @@ class Cloud:
 
     `on_change` is called with each new World before the call that made it is answered; a LabError from it
     undoes the call. With `observed`, instances become running, stopped or terminated when `instance_changed`
-    says so; without it, as soon as `on_change` has returned.
+    says so; without it, as soon as `on_change` has returned. `console_of` gives what the machine of an instance has
+    written to its serial console, nothing for an instance without one.
     """
 
     def __init__(
@@ -59,10 +60,12 @@ class Cloud:
         on_change: Callable[[World], None],
         *,
         observed: bool = False,
+        console_of: Callable[[str], bytes] = backend.no_console,
     ) -> None:
         if not _running.acquire(blocking=False):
             raise RuntimeError("moto's state is the process's: stop the other Cloud first")
         _begin_empty()
+        LabBackend.console_of = staticmethod(console_of)
         self.region = region
         self.account_id = ACCOUNT_ID
         self.weather = Weather()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import utcnow
 from moto.ec2.models.instances import Reservation
 from moto.ec2.responses import EC2Response
 
@@ -17,6 +19,7 @@ from lab.cloud.launch import run_instances
 from lab.cloud.shown import Shown
 
 Json = Any
+CONSOLE_BYTES = 64 * 1024
 
 
 class InstanceResponses(EC2Response):
@@ -83,6 +86,13 @@ class InstanceResponses(EC2Response):
             for i in found
         ]
         return Shown({"InstanceStatuses": views})
+
+    def get_console_output(self) -> ActionResult:
+        """The end of what its machine has written to the serial console so far."""
+        found = instance(self.ec2_backend, self._get_param("InstanceId"))
+        written = self.ec2_backend.console_of(found.id)[-CONSOLE_BYTES:]
+        output = b64encode(written).decode()
+        return Shown({"InstanceId": found.id, "Timestamp": utcnow(), "Output": output})
 
     def _named(self) -> list[LabInstance]:
         ids = self._get_param("InstanceIds", [])

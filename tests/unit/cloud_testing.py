@@ -60,7 +60,14 @@ class LabUnderTest:
     def __init__(self, *, observed: bool = False) -> None:
         self.worlds: list[World] = []
         self.follow: Callable[[World], None] = self.worlds.append
-        self.cloud = Cloud([listener()], REGION, lambda world: self.follow(world), observed=observed)
+        self.consoles: dict[str, bytes] = {}
+        self.cloud = Cloud(
+            [listener()],
+            REGION,
+            lambda world: self.follow(world),
+            observed=observed,
+            console_of=lambda instance: self.consoles.get(instance, b""),
+        )
         self.ec2 = ec2_client()
         sign_for(self.cloud)
         self.cloud.start()

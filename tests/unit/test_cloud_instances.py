@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from functools import partial
 from ipaddress import IPv4Address
 from typing import Any
@@ -395,3 +396,17 @@ def test_every_region_answers_and_is_in_the_world(lab: LabUnderTest) -> None:
     assert set(lab.world.vpcs) == {here, there}
     assert lab.world.instances[made["Instances"][0]["InstanceId"]].availability_zone == "eu-central-1b"
     assert lab.ec2.describe_instances()["Reservations"] == []
+
+
+def test_the_console(lab: LabUnderTest) -> None:
+    instance = lab.instance(lab.subnet())
+    console = partial(lab.ec2.get_console_output, InstanceId=instance)
+    assert console()["Output"] == ""
+    lab.consoles[instance] = "Debian \x1b[0m ü\r\nlogin: ".encode()
+    shown = console()
+    assert (shown["InstanceId"], shown["Output"]) == (instance, "Debian \x1b[0m ü\r\nlogin: ")
+    assert abs((datetime.now(UTC) - shown["Timestamp"]).total_seconds()) < 60
+    lab.consoles[instance] = b"x" + b"0123456789abcdef" * 4096
+    assert console()["Output"] == "0123456789abcdef" * 4096  # the last 64 KiB
+    unknown = partial(lab.ec2.get_console_output, InstanceId="i-0123456789abcdef0")
+    assert code_of(unknown) == "InvalidInstanceID.NotFound"
