@@ -25,7 +25,15 @@ class NetworkResponses(EC2Response):
         """IPv4 only."""
         if self._get_param("AmazonProvidedIpv6CidrBlock") or self._get_param("Ipv6CidrBlock"):
             raise unsupported("IPv6")
+        self._canonical_cidr()
         return super().create_vpc()
+
+    def associate_vpc_cidr_block(self) -> ActionResult:
+        """IPv4 only."""
+        if self._get_param("AmazonProvidedIpv6CidrBlock") or self._get_param("Ipv6CidrBlock"):
+            raise unsupported("IPv6")
+        self._canonical_cidr()
+        return super().associate_vpc_cidr_block()
 
     def delete_vpc(self) -> ActionResult:
         """With its default group, ACL and main route table, and only if it has nothing else."""
@@ -55,17 +63,9 @@ class NetworkResponses(EC2Response):
         """/16 to /28, in a zone of the region."""
         if self._get_param("Ipv6CidrBlock") or self._get_param("Ipv6Native"):
             raise unsupported("IPv6")
-        cidr = self._get_param("CidrBlock")
-        if not cidr:
-            raise missing("cidrBlock")
-        try:
-            network = IPv4Network(cidr)
-        except ValueError:
-            raise invalid_value(
-                f"Value ({cidr}) for parameter cidrBlock is invalid. This is not a valid CIDR block."
-            ) from None
+        network = self._canonical_cidr()
         if not LARGEST <= network.prefixlen <= SMALLEST:
-            raise ec2_error("InvalidSubnet.Range", f"The CIDR '{cidr}' is invalid.")
+            raise ec2_error("InvalidSubnet.Range", f"The CIDR '{network}' is invalid.")
         zones = self.ec2_backend.describe_availability_zones()
         zone = self._get_param("AvailabilityZone")
         if zone is not None and zone not in {z.name for z in zones}:
@@ -162,6 +162,20 @@ class NetworkResponses(EC2Response):
         """As `create_route`."""
         self._check_route(self.ec2_backend.get_route_table(self._get_param("RouteTableId")))
         return super().replace_route()
+
+    def _canonical_cidr(self) -> IPv4Network:
+        """The prefix that the call names, without the host bits that it may have: AWS clears them."""
+        cidr = self._get_param("CidrBlock")
+        if not cidr:
+            raise missing("cidrBlock")
+        try:
+            network = IPv4Network(cidr, strict=False)
+        except ValueError:
+            raise invalid_value(
+                f"Value ({cidr}) for parameter cidrBlock is invalid. This is not a valid CIDR block."
+            ) from None
+        self._get_params()["CidrBlock"] = str(network)
+        return network
 
     def _check_route(self, table: RouteTable) -> str:
         params = self._get_params()

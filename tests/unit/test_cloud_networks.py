@@ -106,9 +106,22 @@ def test_subnets_that_cannot_be(lab: LabUnderTest) -> None:
     assert code_of(lambda: lab.subnet("10.0.1.0/25", vpc=vpc)) == "InvalidSubnet.Conflict"
     assert code_of(lambda: lab.subnet("10.1.0.0/24", vpc=vpc)) == "InvalidSubnet.Range"
     assert code_of(lambda: lab.subnet("10.0.2.0/29", vpc=vpc)) == "InvalidSubnet.Range"
-    assert code_of(lambda: lab.subnet("10.0.2.1/24", vpc=vpc)) == "InvalidParameterValue"
+    assert code_of(lambda: lab.subnet("10.0.2/24", vpc=vpc)) == "InvalidParameterValue"
+    assert code_of(lambda: lab.vpc("10.0.2/24")) == "InvalidParameterValue"
     assert code_of(lambda: lab.subnet("10.0.2.0/24", vpc=vpc, zone="us-east-1z")) == "InvalidParameterValue"
     assert code_of(lambda: lab.subnet("10.0.2.0/24", vpc="vpc-0")) == "InvalidVpcID.NotFound"
+
+
+def test_host_bits_of_prefixes_are_cleared(lab: LabUnderTest) -> None:
+    made = lab.ec2.create_vpc(CidrBlock="10.9.0.1/16")["Vpc"]
+    assert made["CidrBlock"] == "10.9.0.0/16"
+    subnet = lab.ec2.create_subnet(VpcId=made["VpcId"], CidrBlock="10.9.5.77/24")["Subnet"]
+    assert subnet["CidrBlock"] == "10.9.5.0/24"
+    assert lab.world.subnets[subnet["SubnetId"]].cidr == IPv4Network("10.9.5.0/24")
+    more = lab.ec2.associate_vpc_cidr_block(VpcId=made["VpcId"], CidrBlock="10.10.3.2/16")
+    assert more["CidrBlockAssociation"]["CidrBlock"] == "10.10.0.0/16"
+    assert lab.world.vpcs[made["VpcId"]].cidrs == (IPv4Network("10.9.0.0/16"), IPv4Network("10.10.0.0/16"))
+    assert code_of(lambda: lab.subnet("10.9.5.200/25", vpc=made["VpcId"])) == "InvalidSubnet.Conflict"
 
 
 def test_the_default_vpc_appears_when_something_is_in_it(lab: LabUnderTest) -> None:
