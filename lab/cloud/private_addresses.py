@@ -30,7 +30,10 @@ def address_request(params: Mapping[str, Any]) -> AddressRequest:
     """From `PrivateIpAddress`, `PrivateIpAddresses` and `SecondaryPrivateIpAddressCount`."""
     primary = params.get("PrivateIpAddress")
     secondary = []
-    for item in params.get("PrivateIpAddresses", []):
+    items = params.get("PrivateIpAddresses", [])
+    if len({item["PrivateIpAddress"] for item in items}) != len(items):
+        raise invalid_value("The same private IP address must not appear multiple times")
+    for item in items:
         address = item["PrivateIpAddress"]
         if item.get("Primary"):
             if primary not in (None, address):

@@ -125,6 +125,21 @@ def test_addresses_that_are_not_ours_to_use(lab: LabUnderTest, address: str) -> 
     assert code_of(lambda: lab.instance(subnet, address=address)) == "InvalidParameterValue"
 
 
+def test_the_same_address_twice_is_refused(lab: LabUnderTest) -> None:
+    subnet = lab.subnet()
+    assert code_of(lambda: lab.eni(subnet, "10.0.1.4", HAVIP, HAVIP)) == "InvalidParameterValue"
+    primary_again = partial(
+        lab.ec2.create_network_interface,
+        SubnetId=subnet,
+        PrivateIpAddresses=[
+            {"PrivateIpAddress": "10.0.1.4", "Primary": True},
+            {"PrivateIpAddress": "10.0.1.4", "Primary": False},
+        ],
+    )
+    assert code_of(primary_again) == "InvalidParameterValue"
+    assert lab.world.enis == {}
+
+
 def test_reserved_addresses_are_given_only_by_name(lab: LabUnderTest) -> None:
     subnet = lab.subnet("10.0.1.0/28")  # 11 usable addresses: .4 to .14
     made = lab.ec2.create_subnet_cidr_reservation(
