@@ -8,6 +8,7 @@ from typing import Any
 
 import moto.core.responses as moto_responses
 import moto.ec2.models as moto_models
+import moto.ec2.models.core as moto_resources
 import moto.ec2.utils as moto_utils
 from moto.core.utils import method_names_from_class
 from moto.ec2.models import EC2Backend
@@ -15,6 +16,7 @@ from moto.ec2.models.route_tables import Route
 from moto.ec2.models.security_groups import SecurityGroup
 from moto.ec2.models.vpcs import VPC
 
+from lab.cloud.errors import invalid_filter
 from lab.cloud.filters import any_matches
 from lab.cloud.images import debian_image
 from lab.cloud.public_addresses import PublicAddresses
@@ -97,6 +99,8 @@ def install() -> None:
     """Make moto use this backend, from its first region on."""
     moto_models.ec2_backends.backend = LabBackend
     vars(moto_utils)["is_filter_matching"] = _is_filter_matching
+    # moto says that the whole call is not implemented.
+    vars(moto_resources)["FilterNotImplementedError"] = lambda name, _call: invalid_filter(name)
     # moto lists its hundreds of methods anew for every call.
     vars(moto_responses)["method_names_from_class"] = cache(method_names_from_class)
     Route.state = property(route_state)  # type: ignore[method-assign, assignment]

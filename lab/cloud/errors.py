@@ -15,6 +15,11 @@ def invalid_value(message: str) -> EC2ClientError:
     return ec2_error("InvalidParameterValue", message)
 
 
+def invalid_filter(name: str) -> EC2ClientError:
+    """A filter that the call does not have."""
+    return invalid_value(f"The filter '{name}' is invalid")
+
+
 def missing(parameter: str) -> EC2ClientError:
     """A parameter that the call needs."""
     return ec2_error("MissingParameter", f"The request must contain the parameter {parameter}")

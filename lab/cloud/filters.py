@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from lab.cloud.errors import invalid_value
+from lab.cloud.errors import invalid_filter
 
 Filters = Mapping[str, Sequence[str]]
 T = TypeVar("T")
@@ -24,7 +24,7 @@ def _matches(thing: T, name: str, wanted: Sequence[str], value_of: Callable[[T, 
     try:
         value = value_of(thing, name)
     except KeyError:
-        raise invalid_value(f"The filter '{name}' is invalid") from None
+        raise invalid_filter(name) from None
     return any_matches(value, wanted)
 
 

@@ -12,7 +12,7 @@ from moto.ec2.models.instances import Reservation
 from moto.ec2.responses import EC2Response
 
 from lab.cloud import lifecycle
-from lab.cloud.errors import ec2_error, missing
+from lab.cloud.errors import invalid_filter, missing
 from lab.cloud.filters import Filters, select, tag_value
 from lab.cloud.instance_model import LabInstance, View, all_instances, instance
 from lab.cloud.launch import run_instances
@@ -176,5 +176,5 @@ def _interface_value(found: LabInstance, name: str) -> list[Any]:
         "association.public-ip": [p for e in enis for p in e.public_ips.values()],
     }
     if name not in values:
-        raise ec2_error("InvalidParameterValue", f"The filter 'network-interface.{name}' is invalid")
+        raise invalid_filter(f"network-interface.{name}")
     return values[name]

@@ -7,8 +7,9 @@ from typing import Any, cast
 from moto.core.responses import ActionResult
 from moto.ec2.models.security_groups import SecurityGroup
 from moto.ec2.responses import EC2Response
+from moto.ec2.utils import is_tag_filter
 
-from lab.cloud.errors import dependency, ec2_error, missing
+from lab.cloud.errors import dependency, ec2_error, invalid_filter, missing
 from lab.cloud.filters import select, tag_value
 from lab.cloud.rules import Rule, rules_of
 from lab.cloud.security_groups import all_rules, direction, modify_rule, rule_in_words, set_description
@@ -27,6 +28,14 @@ class SecurityGroupResponses(EC2Response):
         if vpc_id := self._get_param("VpcId"):
             self.ec2_backend.get_vpc(vpc_id)
         return super().create_security_group()
+
+    def describe_security_groups(self) -> ActionResult:
+        """By id, name and filters."""
+        groups = [group for by_id in self.ec2_backend.groups.values() for group in by_id.values()]
+        for name in self._filters_from_querystring():
+            if groups and not is_tag_filter(name) and name not in groups[0].filters:
+                raise invalid_filter(name)
+        return super().describe_security_groups()
 
     def authorize_security_group_ingress(self) -> ActionResult:
         """All of the rules, or none."""

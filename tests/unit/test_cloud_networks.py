@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
 
 from lab.cloud.images import IMAGE_ID
 from lab.cloud.public_addresses import LAST, PUBLIC_NETWORK, PublicAddresses
@@ -59,6 +63,15 @@ def test_routes_that_cannot_be(lab: LabUnderTest) -> None:
     again = partial(create, GatewayId=own["InternetGateways"][0]["InternetGatewayId"])
     assert code_of(again) == "RouteAlreadyExists"
     assert code_of(lambda: create(NatGatewayId="nat-0")) == "UnsupportedOperation"
+
+
+def test_an_unknown_filter_is_named(lab: LabUnderTest) -> None:
+    lab.ec2.create_tags(Resources=[lab.subnet()], Tags=[{"Key": "Name", "Value": "a"}])
+    wanted: Any = [{"Name": "colour", "Values": ["red"]}]
+    for call in ("vpcs", "subnets", "route_tables", "security_groups", "tags", "instance_types"):
+        describe = getattr(lab.ec2, f"describe_{call}")
+        with pytest.raises(ClientError, match=r"\(InvalidParameterValue\).*The filter 'colour' is invalid"):
+            describe(Filters=wanted)
 
 
 def test_a_subnet_has_one_table(lab: LabUnderTest) -> None:
