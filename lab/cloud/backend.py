@@ -25,6 +25,7 @@ from lab.cloud.rules import Rule
 from lab.cloud.tags import require_valid
 
 Json = Any
+VCPU_QUOTA = 64
 
 
 def no_console(_instance_id: str) -> bytes:
@@ -38,6 +39,7 @@ class LabBackend(EC2Backend):
     # Of all regions; a new Cloud begins with new ones.
     public_addresses = PublicAddresses()
     console_of: Callable[[str], bytes] = staticmethod(no_console)
+    vcpu_quota = VCPU_QUOTA
 
     def __init__(self, region_name: str, account_id: str) -> None:
         self.launch_tokens: dict[str, tuple[str, str]] = {}  # client token → (request's digest, reservation)

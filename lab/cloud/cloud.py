@@ -50,7 +50,8 @@ class Cloud:
     `on_change` is called with each new World before the call that made it is answered; a LabError from it
     undoes the call. With `observed`, instances become running, stopped or terminated when `instance_changed`
     says so; without it, as soon as `on_change` has returned. `console_of` gives what the machine of an instance has
-    written to its serial console, nothing for an instance without one.
+    written to its serial console, nothing for an instance without one. Instances that run have at most `vcpu_quota`
+    vCPUs together.
     """
 
     def __init__(
@@ -61,11 +62,12 @@ class Cloud:
         *,
         observed: bool = False,
         console_of: Callable[[str], bytes] = backend.no_console,
+        vcpu_quota: int = backend.VCPU_QUOTA,
     ) -> None:
         if not _running.acquire(blocking=False):
             raise RuntimeError("moto's state is the process's: stop the other Cloud first")
         _begin_empty()
-        LabBackend.console_of = staticmethod(console_of)
+        LabBackend.console_of, LabBackend.vcpu_quota = staticmethod(console_of), vcpu_quota
         self.region = region
         self.account_id = ACCOUNT_ID
         self.weather = Weather()

@@ -23,6 +23,11 @@ class InstanceLimits:
     cores: int
     threads_per_core: int
 
+    @property
+    def vcpus(self) -> int:
+        """What the quota counts."""
+        return self.cores * self.threads_per_core
+
     def require_interfaces(self, count: int) -> None:
         """Refuse more interfaces than fit."""
         if count > self.interfaces:

@@ -18,6 +18,7 @@ from lab.cloud.interface import Interface
 from lab.cloud.interfaces import InterfaceRequest, attach, interface, make_interface
 from lab.cloud.launch_request import Launch, Params, launch_request
 from lab.cloud.private_addresses import address_request
+from lab.cloud.quota import require_vcpus
 from lab.cloud.root_disk import make_root_disk
 from lab.cloud.tags import tag_new, tags_for
 
@@ -37,6 +38,7 @@ def run_instances(response: EC2Response) -> Reservation:
         if reservation_id in backend.reservations:
             return backend.reservations[reservation_id]
     launch = launch_request(response, backend, params)
+    require_vcpus(backend, launch.limits.instance_type, launch.count)
     reservation = Reservation(random_reservation_id(), owner_id=backend.account_id)
     backend.reservations[reservation.id] = reservation
     for index in range(launch.count):

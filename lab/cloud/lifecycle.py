@@ -17,6 +17,7 @@ from lab.cloud.errors import ec2_error
 from lab.cloud.instance_model import LabInstance, View, all_instances
 from lab.cloud.interface import Interface
 from lab.cloud.interfaces import delete_interface, detach
+from lab.cloud.quota import require_vcpus
 from lab.cloud.tags import forget_tags
 from lab.world import InstanceState
 
@@ -38,6 +39,7 @@ def start(instance: LabInstance) -> View:
         return instance.state_view()
     if instance.state != "stopped":
         raise _wrong_state(instance, "started")
+    require_vcpus(_backend(instance), instance.instance_type, 1)
     instance.boot_count += 1
     instance.impaired = False
     instance.launch_time = utcnow()

@@ -410,3 +410,18 @@ def test_the_console(lab: LabUnderTest) -> None:
     assert console()["Output"] == "0123456789abcdef" * 4096  # the last 64 KiB
     unknown = partial(lab.ec2.get_console_output, InstanceId="i-0123456789abcdef0")
     assert code_of(unknown) == "InvalidInstanceID.NotFound"
+
+
+def test_the_quota(lab: LabUnderTest) -> None:
+    subnet = lab.subnet()
+    launch = partial(lab.ec2.run_instances, **{**LAUNCH, "InstanceType": "c6in.large", "SubnetId": subnet})
+    assert code_of(lambda: launch(MaxCount=10**9)) == "InstanceLimitExceeded"
+    first = launch(MinCount=31, MaxCount=31)["Instances"][0]["InstanceId"]  # of 2 vCPUs each
+    assert code_of(lambda: launch(MinCount=2, MaxCount=2)) == "InstanceLimitExceeded"
+    frankfurt = ec2_client("eu-central-1")
+    elsewhere = partial(frankfurt.run_instances, **{**LAUNCH, "InstanceType": "c6in.xlarge"})
+    assert code_of(elsewhere) == "InstanceLimitExceeded"  # one machine has all regions
+    lab.ec2.stop_instances(InstanceIds=[first])
+    launch(MinCount=2, MaxCount=2)
+    assert code_of(lambda: lab.ec2.start_instances(InstanceIds=[first])) == "InstanceLimitExceeded"
+    assert lab.state(first) == "stopped"
