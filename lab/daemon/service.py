@@ -30,6 +30,7 @@ from lab.world import World
 log = logging.getLogger(__name__)
 Json = Any
 CONNECT_TIMEOUT_S = 10.0
+CONSOLE_BYTES = 64 * 1024  # as many as GetConsoleOutput gives
 TROUBLE_POLL_S = 2.0
 
 
@@ -45,7 +46,13 @@ class Lab:
         if mode is Mode.FULL:
             # The same address inside the lab's internet, where the engine runs.
             sockets.append(socket.create_server(("127.0.0.1", listener.getsockname()[1])))
-        self.cloud = Cloud(sockets, region=region, on_change=self.apply, observed=mode is Mode.FULL)
+        self.cloud = Cloud(
+            sockets,
+            region=region,
+            on_change=self.apply,
+            observed=mode is Mode.FULL,
+            console_of=self.console_of,
+        )
         self.engine = EngineCall(paths)
         self.fabric: Fabric | None = None
         self.park: Park | None = None
@@ -73,6 +80,11 @@ class Lab:
         self.fabric.apply(world)
         self.metadata.apply(world)
         self.park.apply(world)
+
+    def console_of(self, instance_id: str) -> bytes:
+        """What a machine has written to its serial console, the last of it."""
+        log = self.paths.machines / instance_id / "console.log"
+        return log.read_bytes()[-CONSOLE_BYTES:] if log.exists() else b""
 
     def credentials_for(self, role: str, instance_id: str) -> Credentials:
         """What IMDS hands out for an instance's role."""
