@@ -20,10 +20,12 @@ def bench(
     output: Annotated[Path, typer.Option("--json", help="Where the figures go as JSON.")] = Path(
         "build/bench.json"
     ),
-    only: Annotated[list[str] | None, typer.Option("--only", help="Some parts: growth, image, lab.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Some parts: growth, hostscripts, image, lab.")
+    ] = None,
     runs: Annotated[int, typer.Option("--runs", help="Repetitions of what is short; medians are shown.")] = 5,
 ) -> None:
     """Measure speed and memory against the stated goals; prints a table and writes JSON."""
     from ops.bench import run_bench
 
-    run_bench(output, parts=only or ["growth", "image", "lab"], runs=runs)
+    run_bench(output, parts=only or ["growth", "hostscripts", "image", "lab"], runs=runs)

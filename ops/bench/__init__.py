@@ -13,11 +13,13 @@ from rich.table import Table
 
 from ops.bench.figure import Figure
 from ops.bench.growth import measure_growth
+from ops.bench.hostscripts import measure_hostscripts
 from ops.bench.image import measure_image
 from ops.bench.lab import measure_lab
 
 PARTS: dict[str, Callable[[int], list[Figure]]] = {
     "growth": measure_growth,
+    "hostscripts": measure_hostscripts,
     "image": measure_image,
     "lab": measure_lab,
 }
