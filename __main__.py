@@ -42,20 +42,16 @@ func_fleet = FuncFleet(
     "func",
     FuncFleetArgs(
         plan=plan,
-        image=image,
         access=access,
-        subnet=platform.subnets[FUNC],
-        group=firewall.groups[FUNC],
+        place=access.place(image, platform.subnets[FUNC], firewall.groups[FUNC], plan.tags),
     ),
 )
 proxy = SingleProxy(
     "proxy",
     SingleProxyArgs(
         plan=plan,
-        image=image,
         access=access,
-        subnet=platform.subnets[PROXY],
-        group=firewall.groups[PROXY],
+        place=access.place(image, platform.subnets[PROXY], firewall.groups[PROXY], plan.tags),
         user_networks=tenant_networks,
     ),
 )

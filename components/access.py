@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 import pulumi_aws as aws
 from pulumi_command import remote
 
 from components.firewall import Group
-from components.host import Host, HostArgs, Image, LoginKey
+from components.host import Host, HostArgs, Image, LoginKey, Place
 from components.plan import AccessMode, AccessPlan, HostPlan
 from components.tags import tagged
 from components.vpc import Subnet
@@ -71,6 +71,10 @@ class OperatorAccess(pulumi.ComponentResource):
             proxy=self._proxy(),
         )
 
+    def place(self, image: Image, subnet: Subnet, group: Group, tags: Mapping[str, str]) -> Place:
+        """Where hosts stand that this operator may log in to."""
+        return Place(image=image, key=self.key, subnet=subnet, group=group, public=self.public, tags=tags)
+
     def reachable(self, host: Host) -> list[pulumi.Resource]:
         """What must exist before `connection` can succeed."""
         return [*host.reachable, *(self.bastion.reachable if self.bastion else ())]
@@ -101,16 +105,9 @@ class OperatorAccess(pulumi.ComponentResource):
     def _make_bastion(self, args: OperatorAccessArgs) -> Host | None:
         if args.bastion is None or args.subnet is None or args.group is None:
             return None
+        place = self.place(args.image, args.subnet, args.group, args.tags)
         return Host(
             args.bastion.name,
-            HostArgs(
-                host=args.bastion,
-                image=args.image,
-                key=self.key,
-                subnet=args.subnet,
-                group=args.group,
-                public=True,
-                tags=args.tags,
-            ),
+            HostArgs(host=args.bastion, place=replace(place, public=True)),
             pulumi.ResourceOptions(parent=self),
         )

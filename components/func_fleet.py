@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import pulumi
 
 from components.access import OperatorAccess
-from components.firewall import Group
-from components.host import Host, HostArgs, Image
+from components.host import Host, HostArgs, Place
 from components.host_config import HostConfig, HostConfigArgs
 from components.host_scripts import Concern
 from components.host_state import packages_state, routes_state, tunnel_state
-from components.plan import HostPlan, Plan
-from components.vpc import Subnet
+from components.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +19,8 @@ class FuncFleetArgs:
     """Where func hosts stand and how they are reached."""
 
     plan: Plan
-    image: Image
     access: OperatorAccess
-    subnet: Subnet
-    group: Group
+    place: Place
 
 
 class FuncFleet(pulumi.ComponentResource):
@@ -35,22 +31,13 @@ class FuncFleet(pulumi.ComponentResource):
     def __init__(self, name: str, args: FuncFleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("causeway:func:FuncFleet", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        self.hosts = tuple(self._make_host(host, args) for host in args.plan.func_hosts)
+        self.hosts = tuple(
+            Host(host.name, HostArgs(host=host, place=args.place), self._child)
+            for host in args.plan.func_hosts
+        )
         for host in self.hosts:
             self._configure(host, args)
         self.register_outputs({})
-
-    def _make_host(self, host: HostPlan, args: FuncFleetArgs) -> Host:
-        host_args = HostArgs(
-            host=host,
-            image=args.image,
-            key=args.access.key,
-            subnet=args.subnet,
-            group=args.group,
-            public=args.access.public,
-            tags=args.plan.tags,
-        )
-        return Host(host.name, host_args, self._child)
 
     def _configure(self, host: Host, args: FuncFleetArgs) -> None:
         states = {

@@ -33,16 +33,23 @@ class LoginKey:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HostArgs:
-    """What a host is, where it stands and who may log in."""
+class Place:
+    """Where hosts of a kind stand, what they are made from, and who may log in."""
 
-    host: HostPlan
     image: Image
     key: LoginKey
     subnet: Subnet
     group: Group
     public: bool
     tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostArgs:
+    """What a host is, and where it stands."""
+
+    host: HostPlan
+    place: Place
 
 
 class Host(pulumi.ComponentResource):
@@ -64,8 +71,8 @@ class Host(pulumi.ComponentResource):
         self.plan = args.host
         self.instance = self._make_instance(name, args)
         self.instance_id, self.ami = self.instance.id, self.instance.ami
-        way_in: tuple[pulumi.Resource, ...] = (*args.subnet.ready, *args.group.rules)
-        if args.public:
+        way_in: tuple[pulumi.Resource, ...] = (*args.place.subnet.ready, *args.place.group.rules)
+        if args.place.public:
             address, association = self._make_public_address(name, args)
             self.ssh_host, self.reachable = address.public_ip, (*way_in, association)
         else:
@@ -73,15 +80,15 @@ class Host(pulumi.ComponentResource):
         self.register_outputs({"instanceId": self.instance_id, "sshHost": self.ssh_host})
 
     def _make_instance(self, name: str, args: HostArgs) -> aws.ec2.Instance:
-        tags = tagged(args.tags, name, role=args.host.role)
+        tags = tagged(args.place.tags, name, role=args.host.role)
         return aws.ec2.Instance(
             f"{name}-instance",
-            ami=args.image.ami,
+            ami=args.place.image.ami,
             instance_type=args.host.instance_type,
-            subnet_id=args.subnet.id,
+            subnet_id=args.place.subnet.id,
             private_ip=str(args.host.address),
-            vpc_security_group_ids=[args.group.id],
-            key_name=args.key.name,
+            vpc_security_group_ids=[args.place.group.id],
+            key_name=args.place.key.name,
             metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
                 http_endpoint="enabled",
                 http_tokens="required",
@@ -94,10 +101,10 @@ class Host(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 delete_before_replace=True,
-                depends_on=[args.key.pair],
+                depends_on=[args.place.key.pair],
                 # A new Debian image must not replace a host that carries traffic. Who wants that says so: the
                 # setting `ami` pins an image, and the preview of a change of it shows each replacement.
-                ignore_changes=None if args.image.pinned else ["ami"],
+                ignore_changes=None if args.place.image.pinned else ["ami"],
             ),
         )
 
@@ -105,7 +112,7 @@ class Host(pulumi.ComponentResource):
         # Elastic, not auto-assigned: it outlives stop, start and replacement (an instance that has a second
         # ENI gets no automatic address at start), so a host's Commands never change because its address did.
         # AWS allows 5 per region until asked for more; `bastion` access needs one or two for any fleet.
-        tags = tagged(args.tags, name, role=args.host.role)
+        tags = tagged(args.place.tags, name, role=args.host.role)
         address = aws.ec2.Eip(
             f"{name}-address", domain="vpc", tags=tags, opts=pulumi.ResourceOptions(parent=self)
         )
@@ -115,7 +122,7 @@ class Host(pulumi.ComponentResource):
             # By interface: AWS refuses the instance's id once it has a second ENI.
             network_interface_id=self.instance.primary_network_interface_id,
             opts=pulumi.ResourceOptions(
-                parent=self, delete_before_replace=True, depends_on=list(args.subnet.ready)
+                parent=self, delete_before_replace=True, depends_on=list(args.place.subnet.ready)
             ),
         )
         return address, association

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.access import OperatorAccess
-from components.firewall import Group
-from components.host import Host, HostArgs, Image
+from components.host import Host, HostArgs, Place
 from components.host_config import HostConfig, HostConfigArgs, State
 from components.host_scripts import Concern
 from components.host_state import (
@@ -23,7 +22,6 @@ from components.host_state import (
 from components.plan import Plan, TenantPlan
 from components.user_eni import UserEni, UserEniArgs
 from components.user_network import UserNetwork
-from components.vpc import Subnet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +29,8 @@ class SingleProxyArgs:
     """Where the proxy stands, how it is reached, and the tenants' networks by name."""
 
     plan: Plan
-    image: Image
     access: OperatorAccess
-    subnet: Subnet
-    group: Group
+    place: Place
     user_networks: Mapping[str, UserNetwork]
 
 
@@ -47,24 +43,12 @@ class SingleProxy(pulumi.ComponentResource):
     def __init__(self, name: str, args: SingleProxyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("causeway:proxy:SingleProxy", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        proxy = self._make_host(args)
+        (host,) = args.plan.proxies
+        proxy = Host(host.name, HostArgs(host=host, place=args.place), self._child)
         self.hosts = (proxy,)
         self.user_enis = {tenant.name: self._make_eni(proxy, tenant, args) for tenant in args.plan.tenants}
         self._configure(proxy, args)
         self.register_outputs({})
-
-    def _make_host(self, args: SingleProxyArgs) -> Host:
-        (host,) = args.plan.proxies
-        host_args = HostArgs(
-            host=host,
-            image=args.image,
-            key=args.access.key,
-            subnet=args.subnet,
-            group=args.group,
-            public=args.access.public,
-            tags=args.plan.tags,
-        )
-        return Host(host.name, host_args, self._child)
 
     def _make_eni(self, proxy: Host, tenant: TenantPlan, args: SingleProxyArgs) -> UserEni:
         network = args.user_networks[tenant.name]

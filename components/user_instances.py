@@ -62,16 +62,8 @@ class UserInstances(pulumi.ComponentResource):
             address=created.instance_address,
             instance_type=created.instance_type,
         )
-        host_args = HostArgs(
-            host=host,
-            image=args.image,
-            key=args.access.key,
-            subnet=network.subnet,
-            group=group,
-            public=args.access.public,
-            tags=network.tags,
-        )
-        return Host(host.name, host_args, self._child)
+        place = args.access.place(args.image, network.subnet, group, network.tags)
+        return Host(host.name, HostArgs(host=host, place=place), self._child)
 
     def _configure(self, host: Host, args: UserInstancesArgs) -> None:
         # No packages: the image has all that echo needs, and the group lets nothing out to a mirror.
