@@ -34,12 +34,13 @@ class RouteTarget(StrEnum):
     LOCAL = "local"
     INTERNET = "internet"  # an internet gateway: 1:1 NAT for addresses that have a public one
     ENI = "eni"
+    NAT = "nat"  # a NAT gateway, by the id of its ENI: out as the public address of that, nothing in
     BLACKHOLE = "blackhole"  # the target is gone
 
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """One entry of a route table; `target_id` is the gateway's or the ENI's id."""
+    """One entry of a route table; `target_id` is the internet gateway's or the ENI's id."""
 
     destination: IPv4Network
     target: RouteTarget

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from ipaddress import IPv4Network
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network
 
 from lab.fabric.block import Block
 from lab.fabric.layout import End, Namespace, PolicyRule, PublicAddress, Route, RouteKind, Wire
@@ -51,6 +51,7 @@ def namespace(world: World, vpc: Vpc, blocks: Iterable[Block]) -> Namespace:
     enis = [eni for eni in world.enis.values() if eni.vpc_id == vpc.id]
     subnets = [subnet for subnet in world.subnets.values() if subnet.vpc_id == vpc.id]
     publics = frozenset(public_addresses(world, enis))
+    shared = frozenset(shared_addresses(world, enis, publics))
     return Namespace(
         name=vpc.id,
         addresses=frozenset(subnet.gateway for subnet in subnets),
@@ -66,7 +67,7 @@ def namespace(world: World, vpc: Vpc, blocks: Iterable[Block]) -> Namespace:
                 PolicyRule(priority=2000, table=ADDRESSES_TABLE),
             ]
         ),
-        tables=(packets(vpc, publics, blocks),),
+        tables=(packets(vpc, publics, shared, blocks),),
         nat=publics,
     )
 
@@ -99,7 +100,7 @@ def subnet_route(world: World, subnet: Subnet, route: WorldRoute) -> Route:
     table = subnet_table(subnet.id)
     device = None
     kind = RouteKind.THROW if route.target is RouteTarget.LOCAL else RouteKind.BLACKHOLE
-    if route.target is RouteTarget.INTERNET:
+    if route.target is RouteTarget.INTERNET or nat_address(world, route) is not None:
         device = INTERNET
     elif route.target is RouteTarget.ENI:
         eni = world.enis.get(route.target_id)
@@ -109,11 +110,37 @@ def subnet_route(world: World, subnet: Subnet, route: WorldRoute) -> Route:
     return Route(table=table, destination=route.destination, kind=kind, device=device)
 
 
+def nat_address(world: World, route: WorldRoute) -> IPv4Address | None:
+    """The public address of the NAT gateway that a route leads to; None: it leads to none that works."""
+    eni = world.enis.get(route.target_id) if route.target is RouteTarget.NAT else None
+    if eni is None or not reaches_internet(world, eni):
+        return None
+    return eni.public_ips.get(eni.private_ips[0])
+
+
+def reaches_internet(world: World, eni: Eni) -> bool:
+    """Whether public addresses of an ENI are of use where it is."""
+    return any(route.target is RouteTarget.INTERNET for route in world.subnets[eni.subnet_id].routes)
+
+
+def shared_addresses(
+    world: World, enis: Iterable[Eni], publics: Iterable[PublicAddress]
+) -> Iterator[PublicAddress]:
+    """Who goes out as the address of a NAT gateway: whatever has no way of its own to the internet."""
+    own = {(public.device, public.private) for public in publics}
+    for eni in enis:
+        found = (nat_address(world, route) for route in world.subnets[eni.subnet_id].routes)
+        public = next((address for address in found if address is not None), None)
+        for private in eni.private_ips if public is not None else ():
+            if (device_name(eni.id), private) not in own and public is not None:
+                yield PublicAddress(device=device_name(eni.id), private=private, public=public)
+
+
 def public_addresses(world: World, enis: Iterable[Eni]) -> list[PublicAddress]:
     """Every address that can be reached from the internet and reach it."""
     return [
         PublicAddress(device=device_name(eni.id), private=private, public=public)
         for eni in enis
-        if any(route.target is RouteTarget.INTERNET for route in world.subnets[eni.subnet_id].routes)
+        if reaches_internet(world, eni)
         for private, public in eni.public_ips.items()
     ]

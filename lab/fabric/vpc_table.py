@@ -1,4 +1,4 @@
-"""The nft table of a VPC's router: 1:1 NAT and faults."""
+"""The nft table of a VPC's router: 1:1 NAT, NAT gateways and faults."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ from lab.fabric.ruleset import Chain, Elements, Table
 from lab.world import Vpc
 
 
-def packets(vpc: Vpc, publics: Iterable[PublicAddress], blocks: Iterable[Block]) -> Table:
-    """Connections are tracked for the NAT alone: what stays in the VPC is not tracked here."""
+def packets(
+    vpc: Vpc, publics: Iterable[PublicAddress], shared: Iterable[PublicAddress], blocks: Iterable[Block]
+) -> Table:
+    """Connections are tracked for the NAT alone: what stays in the VPC is not tracked here.
+
+    `shared`: private addresses that go out as a public one that is another's; nothing comes in to them by it.
+    """
+    outgoing = [*publics, *shared]
     return Table(
         family="ip",
         counters=("blocked", "not_public", "no_such_public"),
@@ -24,13 +30,13 @@ def packets(vpc: Vpc, publics: Iterable[PublicAddress], blocks: Iterable[Block])
             "public": Elements("set public { type ipv4_addr; }", frozenset(str(p.public) for p in publics)),
             "may_leave": Elements(
                 "set may_leave { type ifname . ipv4_addr; }",
-                frozenset(f'"{p.device}" . {p.private}' for p in publics),
+                frozenset(f'"{p.device}" . {p.private}' for p in outgoing),
             ),
             "marks": Elements(
                 "map marks { type ipv4_addr : mark; }",
                 frozenset(
                     f"{address} : {conntrack.mark(p.public)}"
-                    for p in publics
+                    for p in outgoing
                     for address in (p.private, p.public)
                 ),
             ),
@@ -40,7 +46,7 @@ def packets(vpc: Vpc, publics: Iterable[PublicAddress], blocks: Iterable[Block])
             ),
             "outward": Elements(
                 "map outward { type ipv4_addr : ipv4_addr; }",
-                frozenset(f"{p.private} : {p.public}" for p in publics),
+                frozenset(f"{p.private} : {p.public}" for p in outgoing),
             ),
         },
         chains={
