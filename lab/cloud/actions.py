@@ -20,6 +20,8 @@ EC2_CHANGING = frozenset(
         "DeleteInternetGateway",
         "AttachInternetGateway",
         "DetachInternetGateway",
+        "CreateNatGateway",
+        "DeleteNatGateway",
         "CreateRouteTable",
         "DeleteRouteTable",
         "AssociateRouteTable",

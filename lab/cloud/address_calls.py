@@ -9,7 +9,7 @@ from moto.ec2.responses import EC2Response
 from lab.cloud.errors import ec2_error, invalid_value, missing
 from lab.cloud.instance_limits import limits_of
 from lab.cloud.interface import Interface
-from lab.cloud.interfaces import interface
+from lab.cloud.interfaces import changeable, interface
 from lab.cloud.private_addresses import choose, holders, require_usable
 from lab.cloud.shown import Shown
 
@@ -19,7 +19,7 @@ class AddressResponses(EC2Response):
 
     def assign_private_ip_addresses(self) -> ActionResult:
         """Add secondary addresses: named ones, maybe taken from another interface, or new ones."""
-        eni = interface(self.ec2_backend, self._get_param("NetworkInterfaceId", ""))
+        eni = changeable(interface(self.ec2_backend, self._get_param("NetworkInterfaceId", "")))
         named = self._get_param("PrivateIpAddresses", [])
         count = self._get_int_param("SecondaryPrivateIpAddressCount", 0)
         if not named and not count:
@@ -37,7 +37,7 @@ class AddressResponses(EC2Response):
 
     def unassign_private_ip_addresses(self) -> ActionResult:
         """Take secondary addresses away; an elastic address that stands for one is free again."""
-        eni = interface(self.ec2_backend, self._get_param("NetworkInterfaceId", ""))
+        eni = changeable(interface(self.ec2_backend, self._get_param("NetworkInterfaceId", "")))
         named = self._get_param("PrivateIpAddresses", [])
         for address in named:
             if address == eni.private_ip_address:

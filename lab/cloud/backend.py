@@ -44,6 +44,7 @@ class LabBackend(EC2Backend):
     def __init__(self, region_name: str, account_id: str) -> None:
         self.launch_tokens: dict[str, tuple[str, str]] = {}  # client token → (request's digest, reservation)
         self.interface_tokens: dict[str, str] = {}  # client token → interface
+        self.nat_tokens: dict[str, str] = {}  # client token → NAT gateway
         super().__init__(region_name, account_id)
 
     def _load_amis(self) -> None:

@@ -14,7 +14,7 @@ from lab.cloud.errors import ec2_error, invalid_value, missing, unsupported
 from lab.cloud.filters import select, tag_value
 from lab.cloud.instance_model import instance
 from lab.cloud.interface import Interface
-from lab.cloud.interfaces import interface
+from lab.cloud.interfaces import changeable, interface
 from lab.cloud.shown import Shown
 from lab.cloud.tags import forget_tags, tag_new, tags_for
 
@@ -38,7 +38,9 @@ class ElasticIpResponses(EC2Response):
 
     def associate_address(self) -> ActionResult:
         """With a private address of an interface whose VPC has an internet gateway; from another, unless forbidden."""
-        elastic, eni = self._elastic(), self._target()
+        elastic, eni = self._elastic(), changeable(self._target())
+        if elastic.eni is not None:
+            changeable(elastic.eni)
         private = str(self._get_param("PrivateIpAddress") or eni.private_ip_address)
         if private not in eni.addresses:
             raise invalid_value(f"The private IP address {private} is not assigned to interface {eni.id}")
@@ -71,7 +73,7 @@ class ElasticIpResponses(EC2Response):
         wanted, public = self._get_param("AssociationId"), self._get_param("PublicIp")
         for elastic in self._all():
             if elastic.eni is not None and (elastic.association_id == wanted or elastic.public_ip == public):
-                eni = cast(Interface, elastic.eni)
+                eni = changeable(cast(Interface, elastic.eni))
                 elastic.eni = elastic.association_id = elastic.private = None
                 if eni.instance is not None and eni.instance.state == "running":
                     eni.start_public(self._backend().public_addresses)

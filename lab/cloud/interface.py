@@ -19,6 +19,7 @@ class Interface(NetworkInterface):
     """Has its own groups only. Public addresses are elastic, or an automatic one on the primary address."""
 
     auto_public_ip: str | None = None
+    interface_type = "interface"  # or `nat_gateway`
     wants_public_ip = False  # whether a start of the instance brings an automatic public address
 
     # moto would draw public addresses at random, and at every start.
@@ -73,6 +74,11 @@ class Interface(NetworkInterface):
     @public_ip.setter
     def public_ip(self, _value: str | None) -> None:
         """moto sets what is derived here."""
+
+    @property
+    def managed(self) -> bool:
+        """Whether it is part of something of AWS's, which alone may change it."""
+        return self.interface_type != "interface"
 
     @property
     def instance_id(self) -> str | None:
@@ -137,7 +143,7 @@ class Interface(NetworkInterface):
             "Attachment": self.attachment_view(),
             "AvailabilityZone": self.availability_zone,
             "RequesterId": self.owner_id,
-            "RequesterManaged": False,
+            "RequesterManaged": self.managed,
             "TagSet": tags_of(self.ec2_backend, self.id),
         }
 
@@ -161,7 +167,7 @@ class Interface(NetworkInterface):
             "NetworkInterfaceId": self.id,
             "Description": self.description,
             "Groups": self.group_views(),
-            "InterfaceType": "interface",
+            "InterfaceType": self.interface_type,
             "Ipv6Addresses": [],
             "MacAddress": self.mac_address,
             "OwnerId": self.owner_id,
@@ -169,7 +175,7 @@ class Interface(NetworkInterface):
             "PrivateIpAddress": self.private_ip_address,
             "PrivateIpAddresses": self.address_views(),
             "SourceDestCheck": self.source_dest_check,
-            "Status": "in-use" if self.instance else "available",
+            "Status": "in-use" if self.instance or self.managed else "available",
             "SubnetId": self.subnet_id,
             "VpcId": self.vpc_id,
         }

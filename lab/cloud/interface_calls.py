@@ -11,7 +11,15 @@ from lab.cloud.errors import ec2_error, invalid_value, missing, unsupported
 from lab.cloud.filters import select, tag_value
 from lab.cloud.instance_model import instance
 from lab.cloud.interface import Interface
-from lab.cloud.interfaces import InterfaceRequest, attach, delete_interface, detach, interface, make_interface
+from lab.cloud.interfaces import (
+    InterfaceRequest,
+    attach,
+    changeable,
+    delete_interface,
+    detach,
+    interface,
+    make_interface,
+)
 from lab.cloud.private_addresses import address_request
 from lab.cloud.security_groups import groups_by_id
 from lab.cloud.shown import Shown
@@ -76,7 +84,7 @@ class InterfaceResponses(EC2Response):
 
     def modify_network_interface_attribute(self) -> ActionResult:
         """Groups, source/dest check, description, fate at termination."""
-        eni = self._interface()
+        eni = changeable(self._interface())
         params = self._get_params()
         if params.get("Groups"):
             eni._group_set = groups_by_id(self.ec2_backend, params["Groups"], eni.vpc_id)
@@ -95,7 +103,7 @@ class InterfaceResponses(EC2Response):
 
     def reset_network_interface_attribute(self) -> ActionResult:  # type: ignore[override] # moto only raises
         """The source/dest check is the one attribute that has a default."""
-        self._interface().source_dest_check = True
+        changeable(self._interface()).source_dest_check = True
         return EmptyResult()
 
     def describe_network_interface_attribute(self) -> ActionResult:
@@ -145,13 +153,13 @@ def _filter_value(eni: Interface, name: str) -> Json:
         "description": eni.description,
         "group-id": [group.id for group in eni._group_set],
         "group-name": [group.name for group in eni._group_set],
-        "interface-type": "interface",
+        "interface-type": eni.interface_type,
         "mac-address": eni.mac_address,
         "owner-id": eni.owner_id,
         "private-ip-address": eni.addresses,
-        "requester-managed": False,
+        "requester-managed": eni.managed,
         "source-dest-check": eni.source_dest_check,
-        "status": eni.status,
+        "status": eni.view()["Status"],
         "subnet-id": eni.subnet_id,
         "vpc-id": eni.vpc_id,
     }

@@ -74,9 +74,16 @@ def interface(backend: EC2Backend, eni_id: str) -> Interface:
     return cast(Interface, backend.get_network_interface(eni_id))
 
 
+def changeable(eni: Interface) -> Interface:
+    """The interface, if its addresses are the caller's to change."""
+    if eni.managed:
+        raise ec2_error("OperationNotPermitted", f"{eni.id} is managed by a {eni.interface_type}")
+    return eni
+
+
 def attach(instance: LabInstance, eni: Interface, device_index: int) -> None:
     """Attach a free interface, of any VPC of the zone, at a free device index."""
-    if eni.instance is not None:
+    if eni.instance is not None or eni.managed:
         raise ec2_error("InvalidNetworkInterface.InUse", f"Interface: [{eni.id}] in use.")
     if instance.state in ("shutting-down", "terminated"):
         raise ec2_error("IncorrectState", f"The instance '{instance.id}' is {instance.state}.")
@@ -118,7 +125,7 @@ def detach(eni: Interface) -> None:
 
 def delete_interface(backend: EC2Backend, eni: Interface) -> None:
     """End a detached interface; its elastic addresses are free again."""
-    if eni.instance is not None:
+    if eni.instance is not None or eni.managed:
         raise ec2_error("InvalidNetworkInterface.InUse", f"Network interface '{eni.id}' is currently in use.")
     for elastic in eni.elastic_ips.values():
         elastic.eni = elastic.association_id = elastic.private = None

@@ -12,6 +12,7 @@ from moto.ec2.models.subnets import Subnet
 from moto.ec2.responses import EC2Response
 
 from lab.cloud.errors import dependency, ec2_error, invalid_value, missing, unsupported
+from lab.cloud.nat_gateway import nat_gateway
 from lab.cloud.rules import canonical_cidr
 from lab.cloud.tags import forget_tags
 
@@ -149,7 +150,7 @@ class NetworkResponses(EC2Response):
         return super().associate_route_table()
 
     def create_route(self) -> ActionResult:
-        """To an internet gateway of the VPC or to an interface; the lab knows no other targets."""
+        """To an internet gateway, a NAT gateway or an interface of the VPC; the lab knows no other targets."""
         table = self.ec2_backend.get_route_table(self._get_param("RouteTableId"))
         destination = self._check_route(table)
         if any(r.destination_cidr_block == destination and not r.local for r in table.routes):
@@ -184,6 +185,7 @@ class NetworkResponses(EC2Response):
         destination = canonical_cidr(params["DestinationCidrBlock"])
         params["DestinationCidrBlock"] = destination
         gateway_id, eni_id = params.get("GatewayId"), params.get("NetworkInterfaceId")
+        nat_id = params.get("NatGatewayId")
         if params.get("InstanceId"):
             enis = [
                 e
@@ -201,6 +203,11 @@ class NetworkResponses(EC2Response):
                 raise invalid_value(
                     f"route table {table.id} and interface {eni_id} belong to different networks"
                 )
+        elif nat_id:
+            if nat_gateway(self.ec2_backend, nat_id, "InvalidNatGatewayID.NotFound").vpc_id != table.vpc_id:
+                raise invalid_value(
+                    f"route table {table.id} and NAT gateway {nat_id} belong to different networks"
+                )
         elif gateway_id and gateway_id.startswith("igw-"):
             gateway = self.ec2_backend.get_internet_gateway(gateway_id)
             if gateway.vpc is None or gateway.vpc.id != table.vpc_id:
@@ -208,7 +215,7 @@ class NetworkResponses(EC2Response):
                     f"route table {table.id} and network gateway {gateway_id} belong to different networks"
                 )
         else:
-            raise unsupported("routes to other targets than internet gateways and network interfaces")
+            raise unsupported("routes to other targets than internet gateways, NAT gateways and interfaces")
         return destination
 
 

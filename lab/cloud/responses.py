@@ -18,6 +18,7 @@ from lab.cloud.errors import unsupported
 from lab.cloud.instance_attributes import InstanceAttributeResponses
 from lab.cloud.instance_calls import InstanceResponses
 from lab.cloud.interface_calls import InterfaceResponses
+from lab.cloud.nat_gateway_calls import NatGatewayResponses
 from lab.cloud.network_calls import NetworkResponses
 from lab.cloud.pages import page
 from lab.cloud.reservation_calls import ReservationResponses
@@ -35,6 +36,7 @@ class Ec2Response(
     ElasticIpResponses,
     SecurityGroupResponses,
     NetworkResponses,
+    NatGatewayResponses,
     ReservationResponses,
     TagResponses,
     EC2Response,

@@ -14,6 +14,8 @@ def route_state(route: Route) -> str:
         return "active"
     if route.interface is not None:
         return "active" if _alive(route) else BLACKHOLE
+    if route.nat_gateway is not None:
+        return "active" if route.nat_gateway.state == "available" else BLACKHOLE
     if route.gateway is not None:
         gateway = backend.internet_gateways.get(route.gateway.id)
         attached = gateway is not None and gateway.vpc is not None

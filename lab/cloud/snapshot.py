@@ -15,6 +15,7 @@ from moto.ec2.models.subnets import Subnet as MotoSubnet
 from lab.cloud.backend import LabBackend
 from lab.cloud.instance_model import LabInstance, all_instances
 from lab.cloud.interface import Interface
+from lab.cloud.nat_gateway import NatGateway
 from lab.cloud.route_state import BLACKHOLE
 from lab.world import (
     Eni,
@@ -95,7 +96,10 @@ def _subnet(subnet: MotoSubnet, table: RouteTable, vpc: Vpc) -> Subnet:
 
 def _route(route: MotoRoute) -> Route:
     destination = IPv4Network(str(route.destination_cidr_block))
-    eni, gateway = route.interface, route.gateway
+    nat = cast("NatGateway | None", route.nat_gateway)
+    if nat is not None and nat.eni is not None:
+        return Route(destination=destination, target=RouteTarget.NAT, target_id=nat.eni.id)
+    eni, gateway = route.interface, nat or route.gateway
     target_id = str(eni.id if eni is not None else gateway.id if gateway is not None else "")
     if route.state == BLACKHOLE:
         return Route(destination=destination, target=RouteTarget.BLACKHOLE, target_id=target_id)

@@ -62,7 +62,8 @@ def test_routes_that_cannot_be(lab: LabUnderTest) -> None:
     own = lab.ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc]}])
     again = partial(create, GatewayId=own["InternetGateways"][0]["InternetGatewayId"])
     assert code_of(again) == "RouteAlreadyExists"
-    assert code_of(lambda: create(NatGatewayId="nat-0")) == "UnsupportedOperation"
+    assert code_of(lambda: create(NatGatewayId="nat-0")) == "InvalidNatGatewayID.NotFound"
+    assert code_of(lambda: create(VpcPeeringConnectionId="pcx-0")) == "UnsupportedOperation"
 
 
 def test_an_unknown_filter_is_named(lab: LabUnderTest) -> None:

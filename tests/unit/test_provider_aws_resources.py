@@ -36,10 +36,7 @@ class Case:
 
 
 NOWHERE = {"aws:ec2/placementGroup:PlacementGroup"}  # for previews only: no stand-in of EC2 has it
-NOT_IN_THE_LAB = {
-    "aws:ec2/natGateway:NatGateway",
-    "aws:ec2/vpcEndpoint:VpcEndpoint",
-}
+NOT_IN_THE_LAB = {"aws:ec2/vpcEndpoint:VpcEndpoint"}
 VPC = ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.1.0.0/16"})
 THINGS: dict[str, tuple[str, Values, tuple[str, ...]]] = {
     "vpc": (*VPC, ()),
