@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.fabric.tools import SYSTEM_PATH
 from lab.paths import home
 
+SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 ROOM_MB = 512  # what the disks of a few guests grow to while they are configured
 TOOLS = {
     "unshare": "util-linux",
@@ -28,7 +28,7 @@ FOR_A_LAB = tuple(tool for tool in TOOLS if tool != "ssh")
 def with_system_directories(path: str) -> str:
     """PATH with the sbin directories, which an ordinary user's lacks."""
     known = path.split(":")
-    return ":".join([*known, *(directory for directory in SYSTEM_PATH.split(":") if directory not in known)])
+    return ":".join([*known, *(directory for directory in SBIN if directory not in known)])
 
 
 def require_tools(*tools: str) -> None:
