@@ -9,7 +9,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab.cloud import Cloud
@@ -30,6 +31,7 @@ from lab.world import World
 log = logging.getLogger(__name__)
 Json = Any
 CONNECT_TIMEOUT_S = 10.0
+FIRST_PATIENCE_S = 0.25
 CONSOLE_BYTES = 64 * 1024  # as many as GetConsoleOutput gives
 TROUBLE_POLL_S = 2.0
 
@@ -226,12 +228,28 @@ class Lab:
         if problem:
             raise LabError(f"{instance.name} {problem}", hint="`lab status` shows every host")
         try:
-            return fabric.connect(enis[0].id, port, timeout_s=CONNECT_TIMEOUT_S)
+            return connect_soon(lambda timeout_s: fabric.connect(enis[0].id, port, timeout_s=timeout_s))
         except OSError as error:
             raise LabError(
                 f"{host} does not answer on port {port}: {error}",
                 hint=f"`lab status` shows its state, `lab logs {host}` its console",
             ) from error
+
+
+def connect_soon(connect: Callable[[float], socket.socket]) -> socket.socket:
+    """Try anew with growing patience: the kernel itself repeats a SYN only after one, two and four seconds, and a
+    guest that just starts is there in between.
+    """
+    deadline = time.monotonic() + CONNECT_TIMEOUT_S
+    patience = FIRST_PATIENCE_S
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return connect(min(patience, left))
+        except TimeoutError:
+            if left <= patience:
+                raise
+            patience *= 1.1
 
 
 def device_index(device: str) -> int:
