@@ -100,7 +100,7 @@ class Sandbox:
         """What a command prints, errors included. `ok`: whether it must succeed; None: "" is a failure."""
         environment = {
             "CAUSEWAY_ROOT": "/run/root",
-            "CAUSEWAY_NIC_DEADLINE_S": "2",
+            "CAUSEWAY_NIC_DEADLINE_S": "1",
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         }
         done = subprocess.run(
