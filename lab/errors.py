@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class LabError(Exception):
     """Something the operator can act on: what is wrong, and the way out.
@@ -16,3 +18,8 @@ class LabError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  → {self.hint}"
+
+
+def is_full_disk(error: OSError) -> bool:
+    """Whether there was no room left, on the disk or in the user's quota: who runs the lab can make some."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -14,7 +13,7 @@ from rich.console import Console
 
 from lab.cli import faults, hosts, stack
 from lab.commands.tools import with_system_directories
-from lab.errors import LabError
+from lab.errors import LabError, is_full_disk
 from lab.paths import home
 
 app = typer.Typer(
@@ -61,7 +60,7 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full_disk(error):
             raise
         where = error.filename or home()
         print(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 from lab.errors import LabError
 from lab.paths import home
@@ -55,12 +54,11 @@ def require_own_home() -> None:
             )
 
 
-def require_room(directory: Path | None = None) -> None:
+def require_room() -> None:
     """Guests whose disks cannot grow are paused in the middle of what they do: better not to start them."""
-    where = directory or home()
-    free_mb = shutil.disk_usage(where).free >> 20
+    free_mb = shutil.disk_usage(home()).free >> 20
     if free_mb < ROOM_MB:
         raise LabError(
-            f"{where} has {free_mb} MB free; the guests' disks need {ROOM_MB}",
+            f"{home()} has {free_mb} MB free; the guests' disks need {ROOM_MB}",
             hint="make room, or set CAUSEWAY_LAB_HOME to a directory on a larger disk",
         )

@@ -10,7 +10,6 @@ The end of standard input asks it to stop in order: the engine ends what it has 
 from __future__ import annotations
 
 import difflib
-import errno
 import gc
 import json
 import os
@@ -25,16 +24,13 @@ from lab.engine.events import ProgressEvent
 from lab.engine.operations import Result, Scope, preview, up
 from lab.engine.stack_config import setting
 from lab.engine.state import read_state
-from lab.errors import LabError
+from lab.errors import LabError, is_full_disk
 from lab.keys import operator_keys
 from lab.paths import LabPaths
 
 Json = Any
-SELDOM = (
-    50_000,
-    20,
-    100,
-)  # most of what this process makes stays until it ends: looking for garbage is in vain
+# Most of what this process makes stays until it ends: looking for garbage is in vain.
+SELDOM = (50_000, 20, 100)
 INSTANCE = "aws:ec2/instance:Instance::"
 
 
@@ -70,7 +66,7 @@ def main() -> int:
         answers.send({"error": error.message, "hint": error.hint})
         return 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full_disk(error):
             raise
         answers.send(
             {"error": f"no space left for the engine: {error}", "hint": "make room, then run it again"}

@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 Json = Any
 CONNECT_TIMEOUT_S = 10.0
 FIRST_PATIENCE_S = 0.25
-CONSOLE_BYTES = 64 * 1024  # as many as GetConsoleOutput gives
 TROUBLE_POLL_S = 2.0
 
 
@@ -84,9 +83,9 @@ class Lab:
         self.park.apply(world)
 
     def console_of(self, instance_id: str) -> bytes:
-        """What a machine has written to its serial console, the last of it."""
+        """What a machine has written to its serial console."""
         log = self.paths.machines / instance_id / "console.log"
-        return log.read_bytes()[-CONSOLE_BYTES:] if log.exists() else b""
+        return log.read_bytes() if log.exists() else b""
 
     def credentials_for(self, role: str, instance_id: str) -> Credentials:
         """What IMDS hands out for an instance's role."""

@@ -106,3 +106,24 @@ def lab() -> Iterator[LabUnderTest]:
     finally:
         if kept is None:
             under_test.command("down")
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[LabUnderTest]:
+    """A lab without the program: an EC2 for any client."""
+    lab = LabUnderTest(f"empty-{os.getpid()}")
+    try:
+        lab.command("up", "--empty")
+        yield lab
+    finally:
+        lab.command("down")
+
+
+def client_options(state: dict[str, Any]) -> dict[str, str]:
+    """What boto3 needs, from `status --json`."""
+    return {
+        "endpoint_url": state["ec2_endpoint"],
+        "region_name": state["region"],
+        "aws_access_key_id": state["credentials"]["access_key_id"],
+        "aws_secret_access_key": state["credentials"]["secret_access_key"],
+    }

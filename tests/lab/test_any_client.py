@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +15,9 @@ import pytest
 
 from lab.daemon.client import Client
 from lab.paths import PROJECT, LabPaths
-from tests.lab.conftest import LabUnderTest, wait_until
+from tests.lab.conftest import LabUnderTest, client_options, wait_until
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[LabUnderTest]:
-    """An empty lab."""
-    lab = LabUnderTest(f"empty-{os.getpid()}")
-    try:
-        lab.command("up", "--empty")
-        yield lab
-    finally:
-        lab.command("down")
-
-
-def client_options(state: dict[str, Any]) -> dict[str, str]:
-    """What boto3 needs, from `status --json`."""
-    return {
-        "endpoint_url": state["ec2_endpoint"],
-        "region_name": state["region"],
-        "aws_access_key_id": state["credentials"]["access_key_id"],
-        "aws_secret_access_key": state["credentials"]["secret_access_key"],
-    }
 
 
 def test_plain_boto3_starts_a_network_and_logs_in(cloud: LabUnderTest, tmp_path: Path) -> None:

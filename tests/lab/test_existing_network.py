@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 
-from tests.lab.conftest import LabUnderTest, wait_until
-from tests.lab.test_any_client import client_options
+from tests.lab.conftest import LabUnderTest, client_options, wait_until
 from tests.lab.test_lifecycle import changed
 
 pytestmark = pytest.mark.lab
@@ -27,17 +24,6 @@ if os.fork() == 0:
         asked.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n" + client[0].encode())
         asked.close()
 """
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[LabUnderTest]:
-    """A lab without the program."""
-    lab = LabUnderTest(f"existing-{os.getpid()}")
-    try:
-        lab.command("up", "--empty")
-        yield lab
-    finally:
-        lab.command("down")
 
 
 def customer_network(state: Any) -> tuple[str, str]:

@@ -15,7 +15,7 @@ import boto3
 import botocore.config
 import pytest
 
-from tests.lab.conftest import LabUnderTest
+from tests.lab.conftest import LabUnderTest, client_options
 
 pytestmark = pytest.mark.lab
 
@@ -143,15 +143,8 @@ def unguarded(lab: LabUnderTest) -> Iterator[None]:
 
 def client(lab: LabUnderTest, retries: int = 4) -> Any:
     """boto3's EC2 client for the lab's API."""
-    state = lab.status()
-    return boto3.client(
-        "ec2",
-        endpoint_url=state["ec2_endpoint"],
-        region_name=state["region"],
-        aws_access_key_id=state["credentials"]["access_key_id"],
-        aws_secret_access_key=state["credentials"]["secret_access_key"],
-        config=botocore.config.Config(retries={"max_attempts": retries}),
-    )
+    patience = botocore.config.Config(retries={"max_attempts": retries})
+    return boto3.client("ec2", config=patience, **client_options(lab.status()))  # type: ignore[call-overload]
 
 
 def test_a_foreign_source_in_the_tunnel_is_dropped_and_counted(lab: LabUnderTest) -> None:

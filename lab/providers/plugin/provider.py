@@ -117,7 +117,3 @@ class Provider(ABC):
     @abstractmethod
     def invoke(self, token: str, arguments: Values) -> Values:
         """Answer a function."""
-
-
-def log_nowhere(_urn: Urn, _line: str) -> None:
-    """For a provider that no engine listens to."""
