@@ -6,14 +6,22 @@
 #     │ remote 192.168.4.4, key 1                   │  neighbour 10.0.0.3 → 192.168.80.8, permanent
 #   eth0 192.168.80.8 ════════ GRE, key 1 ════════ eth0 192.168.4.4, in the root namespace
 #
-# state: {"local": "192.168.80.8", "underlay_mtu": 9001, "tunnels": [{"tenant", "namespace": "tenant-alpha" | null,
-#   "device", "key", "remote": "192.168.4.4" | null, "address": "10.0.0.3/24", "peers": [{"overlay", "underlay"}]}]}
+# A proxy of a pair has one more device per tenant, the way of the synced connections:
+#
+#   proxy-0, namespace tenant-alpha: sync1 169.254.254.1/30 ══ GRE, key 2^31 + 1 ══ sync1 169.254.254.2/30, on proxy-1
+#
+# state: {"own": "192.168.4.4", "local": "192.168.4.100", "underlay_mtu": 9001, "tunnels": [{"tenant",
+#   "namespace": "tenant-alpha" | null, "device", "key", "remote": "192.168.4.4" | null, "address": "10.0.0.3/24",
+#   "peers": [{"overlay", "underlay"}]}]}
+# own: by which this host is known, and what a device with a remote sends from. local: what the others send from, and are
+# reached at; a pair's HaVip, which may be somewhere else now. Without `own` both are the same.
 #
 # A device is made in the root namespace, where its packets stay, and moved into the tenant's. A tenant whose namespace
-# user_eni has not made, or has taken away, has no tunnel, and none of its packets comes in. A device's MTU is that of the
-# NIC with the local address, or underlay_mtu if less, minus 28. A GRE packet comes in only if
+# user_eni has not made, or has taken away, has no tunnel, and none of its packets comes in. Other ends are changed in
+# place: neighbours, routes and connections stay. A device's MTU is that of the NIC with the own address, or underlay_mtu
+# if less, minus 28. A GRE packet comes in only if
 #   - it has exactly a key: no checksum, no sequence number, and IPv4 inside;
-#   - where there are many peers: its outer source, key and inner source belong together;
+#   - where there are many peers, or it is a sync link: its outer source, key and inner source belong together;
 #   - where there is one: its outer source and key are the remote's.
 # Into a func host's tunnel goes only what has the host's own overlay address, after any SNAT. All else is counted.
 
@@ -53,11 +61,11 @@ readonly NEVER_FORWARD='
 main() {
   local guard=$GUARD underlay namespace
   ABSENT=()
-  state '(.local | address), (.tunnels[] | .namespace | select(.) | namespace)'
+  state '(.own // .local | address), (.tunnels[] | .namespace | select(.) | namespace)'
   underlay=${ROWS[0]} ROWS=("${ROWS[@]:1}")
   nic_with_address_is_there "$underlay"
   ((${#ROWS[@]} == 0)) || guard+=$NEVER_FORWARD
-  networkd_ignores tunnels 'Name=mgre* gre0 gretap0 erspan0'
+  networkd_ignores tunnels 'Name=mgre* sync* gre0 gretap0 erspan0'
   for namespace in "${ROWS[@]}"; do
     namespace_is_there "$namespace" || ABSENT+=("$namespace")
   done
@@ -107,46 +115,63 @@ readonly PLAN='
   def set_commands($set; $wanted; $had):
     ($had | without($wanted) | elements("delete"; $set)), ($wanted | without($had) | elements("add"; $set));
 
-  $states[0] as $state | ($state.local | address) as $local | kernel_facts as $facts
-  | first($facts[""].addr[] | select(any(.addr_info[]; .local == $local)) | .mtu) as $nic_mtu
+  # The other address of a /30.
+  def other_end: split("/") | if .[1] == "30" then .[0] | to_int | . + ([0, 1, -1, 0][. % 4]) | from_int
+    else error("sync link \(join("/")): not in a /30") end;
+
+  $states[0] as $state | ($state.local | address) as $local | ($state.own // $local | address) as $own
+  | kernel_facts as $facts
+  | first($facts[""].addr[] | select(any(.addr_info[]; .local == $own)) | .mtu) as $nic_mtu
   | ([$nic_mtu, ($state.underlay_mtu | whole(576; 65535))] | min - 28) as $mtu
   | [$state.tunnels[] | {
       namespace: (if .namespace == null then "" else .namespace | namespace end),
-      device: .device | tunnel_device,
+      device: .device | checked("(mgre|sync)[0-9]{1,9}"; "tunnel device"),
       key: .key | whole(0; 4294967295),
       remote: (if .remote == null then "any" else .remote | address end),
       address: .address | network,
       peers: (.peers | select((map(.overlay) | addresses) and (map(.underlay) | addresses)))
-    } | . + {id: "\(.namespace) \(.device) \(.key | from_int) \(.remote)"}]
+    }
+    # A remote is changed to another one in place, but not to none.
+    | . + {id: "\(.namespace) \(.device) \(.key | from_int) \(.remote == "any")",
+        is_sync: (.device | startswith("sync")),
+        from: (if .remote == "any" then $local else $own end)}]
   | map(select(.namespace == "" or (.namespace | IN($absent | split(" ")[]) | not))) as $wanted
   | [$facts | to_entries[] | .key as $namespace | .value.addr[]
-      | select(.linkinfo.info_kind == "gre" and (.ifname | test("^mgre[0-9]+$")))
+      | select(.linkinfo.info_kind == "gre" and (.ifname | test("^(mgre|sync)[0-9]+$")))
       | .linkinfo.info_data as $gre | . + {namespace: $namespace,
-          id: "\($namespace) \(.ifname) \($gre.ikey) \($gre.remote)",
-          right: ($gre.local == $local and $gre.ikey == $gre.okey)}] as $had
+          id: "\($namespace) \(.ifname) \($gre.ikey) \($gre.remote == "any")",
+          ends: "\($gre.local) \($gre.remote)",
+          right: ($gre.ikey == $gre.okey)}] as $had
   | ($wanted | map({key: .id, value: true}) | from_entries) as $is_wanted
   | ($had | map(select(.right and $is_wanted[.id])) | map({key: .id, value: .}) | from_entries) as $kept
 
   | ($sets | map(.nftables[] | .set | select(.) | {key: .name, value: [.elem[]?.concat
         | if length == 3 then "\(.[0]) . \(.[1]) . \(.[2])" else "\(.[0]) . \(.[1])" end]})
       | from_entries) as $elements
-  | set_commands("peers"; [$wanted[] | .key as $key | .peers[]
-        | "\(.underlay) . \($key) . \(.overlay | to_int)"]; $elements.peers // []),
-      set_commands("remotes"; [$wanted[] | select(.remote != "any") | "\(.remote) . \(.key)"]; $elements.remotes // []),
+  | set_commands("peers"; [$wanted[] | .key as $key
+        | (.peers[] | "\(.underlay) . \($key) . \(.overlay | to_int)"),
+          (select(.is_sync) | "\(.remote | address) . \($key) . \(.address | other_end | to_int)")];
+        $elements.peers // []),
+      set_commands("remotes"; [$wanted[] | select(.remote != "any" and (.is_sync | not)) | "\(.remote) . \(.key)"];
+        $elements.remotes // []),
       set_commands("sources"; [$wanted[] | select(.namespace == "") | "\(.device) . \(.address | split("/")[0])"];
         $elements.sources // []),
     "\u001e",
 
     ($had | group_by(.namespace)[] | batch(.[0].namespace; map(select($kept[.id] | not) | "link del dev \(.ifname)"))),
     batch(""; [$wanted[] | select($kept[.id] | not)
-      | "link add name \(.device) type gre local \($local) \(if .remote == "any" then "" else "remote \(.remote) " end)key \(.key) ttl 64",
+      | "link add name \(.device) type gre local \(.from) \(if .remote == "any" then "" else "remote \(.remote) " end)key \(.key) ttl 64",
         (select(.namespace != "") | "link set dev \(.device) netns \(.namespace)")]),
     ($wanted[] | .device as $device | .address as $address | $kept[.id] as $link
+      | (if $link and $link.ends != "\(.from) \(.remote)"
+          then ["link change dev \($device) type gre local \(.from) remote \(.remote) key \(.key) ttl 64"]
+          else [] end) as $moved
       | [$link.addr_info[]? | select(.family == "inet") | "\(.local)/\(.prefixlen)"] as $addresses
       | (if $link then [$facts[.namespace].neigh[] | select(.dev == $device) | "\(.dst) lladdr \(.lladdr)"] else [] end) as $known
       | [.peers[] | "\(.overlay) lladdr \(.underlay)"] as $peers | [.peers[].overlay] as $overlays
       | batch(.namespace;
-          (if $link.mtu != $mtu then ["link set dev \($device) mtu \($mtu)"] else [] end)
+          $moved
+          + (if $link.mtu != $mtu then ["link set dev \($device) mtu \($mtu)"] else [] end)
           + ($addresses | without([$address]) | map("addr del \(.) dev \($device)"))
           + ([$address] | without($addresses) | map("addr add \(.) dev \($device)"))
           + (if $link.flags // [] | index("UP") then [] else ["link set dev \($device) up"] end)

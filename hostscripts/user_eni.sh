@@ -134,7 +134,7 @@ plan_is_done() {
 
     # The kernel takes a namespace apart some time after it was deleted; until then nobody else can have the key.
     ($facts | to_entries[] | select(.key | . != "" and (IN($tenants[].namespace) | not)) | batch(.key;
-      [.value.addr[].ifname | select(test("^mgre[0-9]+$")) | "link del dev \(.)"])),
+      [.value.addr[].ifname | select(test("^(mgre|sync)[0-9]+$")) | "link del dev \(.)"])),
 
     ($tenants[] | . as $tenant | .namespace as $namespace | .device as $device
     | first($nics[] | select(.id == $tenant.id)) as $link

@@ -50,7 +50,7 @@ def kernel_is(host: StubHost, state: Case, has: dict[str, list[Case]]) -> None:
         "link_type": "ether",
         "flags": ["UP"],
         "mtu": NIC_MTU,
-        "addr_info": [{"family": "inet", "local": state["local"], "prefixlen": 24}],
+        "addr_info": [{"family": "inet", "local": state.get("own", state["local"]), "prefixlen": 24}],
     }
     for namespace, devices in {"": [], **has}.items():
         neighbours = [

@@ -140,3 +140,25 @@ def test_a_func_host_believes_its_remote_only(sandbox: Sandbox) -> None:
     assert believed(sandbox, "192.168.80.8", gre("172.16.101.4"))
     assert not believed(sandbox, "192.168.80.9", gre("172.16.101.4"))
     assert not believed(sandbox, "192.168.80.8", gre("172.16.101.4", key=2))
+
+
+def test_a_sync_link_believes_the_other_proxy_only(sandbox: Sandbox) -> None:
+    sandbox.run(UNDERLAY)
+    sandbox.run("ip netns add tenant-alpha")
+    key = 2**31 + 1
+    link: dict[str, Any] = {
+        "tenant": "alpha",
+        "namespace": "tenant-alpha",
+        "device": "sync1",
+        "key": key,
+        "remote": "192.168.80.8",
+        "address": "169.254.254.1/30",
+        "peers": [],
+    }
+    state = {"own": "192.168.4.4", "local": "192.168.4.100", "underlay_mtu": 9001, "tunnels": [link]}
+    sandbox.apply("tunnel", state, ok=None)
+    assert believed(sandbox, "192.168.80.8", gre("169.254.254.2", key))
+    assert not believed(sandbox, "192.168.80.9", gre("169.254.254.2", key))
+    assert not believed(sandbox, "192.168.80.8", gre("169.254.254.1", key))
+    assert not believed(sandbox, "192.168.80.8", gre("10.0.1.3", key))
+    assert not believed(sandbox, "192.168.80.8", gre("169.254.254.2", key=1))
