@@ -8,7 +8,8 @@
 # A destination that is taken away takes its open connections along. Everything else is counted in `dropped`; so is
 # what would leave with an overlay address, because nat is not there: conntrack would keep such a flow untranslated as
 # long as it lasts. Applied last for the same reason. MSS is clamped to the smaller MTU of both sides, in both
-# directions. The namespace itself answers to ICMP only. The root namespace never forwards.
+# directions. The namespace itself answers to ICMP only, and by a sync link to the other
+# proxy's conntrackd. The root namespace never forwards.
 
 # shellcheck source=hostscripts/lib.sh
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
@@ -55,7 +56,8 @@ $ICMP_ONLY"
 
 # ip_forward comes first, because setting it resets others. The filter knows better than rp_filter, which would drop
 # ICMP errors from routers that the namespace has no route to. Nobody on the user side learns an overlay address by
-# ARP. Be liberal: after a failover the standby has not seen every segment of a connection.
+# ARP. Be liberal and loose: after a failover the standby has not seen every segment of a connection, or none of it.
+# Events for all: a conntrackd that comes later is to hear of connections that it found.
 router_settings_are() {
   local device settings=(net/ipv4/ip_forward=1)
   # `default` is for a device that is made anew, or comes later.
@@ -64,7 +66,7 @@ router_settings_are() {
       settings+=(net/ipv4/conf/"$device"/{rp_filter,accept_redirects,send_redirects}"=0")
   done
   sysctls_are "${settings[@]}" net/ipv4/conf/all/arp_ignore=1 net/ipv4/conf/all/arp_announce=2 \
-    net/netfilter/nf_conntrack_tcp_be_liberal=1
+    net/netfilter/nf_conntrack_{tcp_be_liberal,tcp_loose,events}=1
 }
 
 start "$@"

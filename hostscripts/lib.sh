@@ -5,8 +5,8 @@
 #   /etc/causeway     desired state       /run/causeway/applied    what this boot has applied, per concern
 #                                         /run/causeway/pending    concerns that an earlier one made incomplete
 #
-# Causeway's own in a host's kernel, and so reconciled: namespaces tenant-*, devices mgre*, the NICs that the state
-# names, nft tables causeway_*, routes with protocol 201, addresses labelled :cw. Nothing else is touched.
+# Causeway's own in a host's kernel, and so reconciled: namespaces tenant-*, devices mgre* and sync*, the NICs that the
+# state names, nft tables causeway_*, routes with protocol 201, addresses labelled :cw and :ha. Nothing else is touched.
 
 set -eEuo pipefail
 umask 077
@@ -21,7 +21,7 @@ readonly CONCERN=${CONCERN%.sh}
 readonly STATE=$ETC/$CONCERN.json
 readonly PROTOCOL=201 # marks our routes; nobody's in iproute2's rt_protos
 NAMESPACE=${NAMESPACE:-}
-readonly CONCERNS=(packages input user_eni tunnel nat forward routes echo) # the order of applying
+readonly CONCERNS=(packages input user_eni tunnel sync nat forward pair routes echo) # the order of applying
 
 # ── saying and failing ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,7 +173,8 @@ namespace_is_born() {
   ip netns attach "$NAMESPACE" "$$"
 }
 
-# The namespace that this process is in forwards nothing and answers to ICMP only, until `forward` opens it.
+# The namespace that this process is in forwards nothing and answers to ICMP only, and to the other proxy's conntrackd,
+# until `forward` opens it.
 namespace_is_closed() {
   sysctls_are net/ipv4/ip_forward=0
   table_is inet causeway_forward "$CLOSED"
@@ -184,6 +185,7 @@ readonly ICMP_ONLY='
     type filter hook input priority filter; policy drop;
     iifname "lo" accept
     icmp type { echo-request, echo-reply, destination-unreachable, time-exceeded, parameter-problem } accept
+    iifname "sync*" udp dport 3780 accept
     counter name dropped
   }'
 readonly CLOSED="
