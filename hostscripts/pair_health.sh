@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Says, line by line, whether the data path of one network namespace is whole, and whether it has the HaVip.
+#
+#   pair_health.sh NAME NIC MAC ADDRESS HAVIP TUNNEL TABLE…      run inside the namespace, by pair_watch.sh
+#
+#   health NAME ok        what is checked has been right for a second
+#   health NAME WHAT      it has been wrong twice in a row, and WHAT
+#   kernel NAME 0|1       the HaVip is an address here, or is not; every second
+#
+# ADDRESS, where it is not "-", is one that has to be here. TUNNEL is "-" in the root namespace, which forwards nothing.
+# Ten times a second, without a single fork: only files of the kernel are read. The nft tables, which no file tells, are
+# looked for every two seconds.
+
+# shellcheck source=hostscripts/lib.sh
+source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
+set +eE
+trap - ERR
+
+readonly NAME=$1 NIC=$2 MAC=$3 ADDRESS=$4 HAVIP=$5 TUNNEL=$6 TABLES=("${@:7}")
+readonly NET=$ROOT/sys/class/net PROC=$ROOT/proc
+readonly PERIOD_S=0.1 GOOD_AFTER=10 BAD_AFTER=2 TABLES_EVERY=20 KERNEL_EVERY=10
+
+main() {
+  local never said='' good=0 bad=0 round=0 tables='' had=''
+  exec {never}<> <(:) # nothing ever comes from it: sleeps without a process
+  while :; do
+    ((round++ % TABLES_EVERY != 0)) || tables=$(what_is_wrong_with_tables)
+    WRONG=
+    path_is_checked
+    WRONG=${WRONG:-$tables}
+    if [[ -z $WRONG ]]; then
+      good=$((good + 1)) bad=0
+    else
+      good=0 bad=$((bad + 1))
+    fi
+    if [[ $good -ge $GOOD_AFTER && $said != ok ]]; then
+      said=ok
+      echo "health $NAME ok"
+    elif [[ $bad -ge $BAD_AFTER && $said != "$WRONG" ]]; then
+      said=$WRONG
+      echo "health $NAME $said"
+    fi
+    if [[ $HAS_HAVIP != "$had" ]] || ((round % KERNEL_EVERY == 0)); then
+      had=$HAS_HAVIP
+      echo "kernel $NAME $had"
+    fi
+    read -r -t "$PERIOD_S" -u "$never"
+  done
+}
+
+# WRONG is the first thing that is.
+path_is_checked() {
+  local address carrier=0 forward=0
+  HAS_HAVIP=0
+  if ! { read -r address <"$NET/$NIC/address"; } 2>/dev/null || [[ $address != "$MAC" ]]; then
+    WRONG="$NIC is not there"
+    return
+  fi
+  { read -r carrier <"$NET/$NIC/carrier"; } 2>/dev/null # cannot be read while the device is down
+  [[ $carrier == 1 ]] || WRONG="$NIC has no carrier"
+  device_is_up "$NIC" || WRONG="$NIC is down"
+  addresses_are_read
+  [[ $ADDRESS == - || $LOCAL == *" $ADDRESS "* ]] || WRONG="$NIC has lost $ADDRESS"
+  [[ $LOCAL != *" $HAVIP "* ]] || HAS_HAVIP=1
+  [[ $TUNNEL != - ]] || return
+  device_is_up "$TUNNEL" || WRONG="$TUNNEL is down, or not there"
+  read -r forward <"$PROC/sys/net/ipv4/ip_forward"
+  [[ $forward == 1 ]] || WRONG="ip_forward is off"
+  has_route "$NIC" && has_route "$TUNNEL" || WRONG="a route is not there"
+}
+
+device_is_up() {
+  local flags=0
+  { read -r flags <"$NET/$1/flags"; } 2>/dev/null
+  ((flags & 1))
+}
+
+# LOCAL has the local addresses, each between blanks.
+addresses_are_read() {
+  local trie line address=''
+  LOCAL=' '
+  mapfile -t trie <"$PROC/net/fib_trie"
+  for line in "${trie[@]}"; do
+    case $line in
+      *'|-- '*) address=${line##*|-- } ;;
+      *'/32 host LOCAL') LOCAL+="$address " ;;
+    esac
+  done
+}
+
+has_route() {
+  local routes
+  IFS= read -r -d '' routes <"$PROC/net/route"
+  [[ $routes == *$'\n'"$1"$'\t'* ]]
+}
+
+what_is_wrong_with_tables() {
+  local found table
+  found=$(nft list tables 2>&1)
+  for table in "${TABLES[@]}"; do
+    [[ $found == *"table $table"* ]] || echo "nft table ${table#* } is not there"
+  done
+}
+
+main
