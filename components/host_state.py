@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from components.host_state_shapes import (
     EchoState,
     ForwardState,
+    HaVip,
     InputState,
     NatState,
+    NoPairState,
     PackagesState,
+    PairState,
     RoutesState,
+    SyncState,
     Tunnel,
     TunnelState,
     UserEniState,
@@ -27,14 +31,21 @@ from components.plan import (
     TenantPlan,
     func_overlay_interface,
     proxy_overlay_interface,
+    sync_interface,
 )
+from components.validation.pair import PLATFORM
 
 _PACKAGES = ("curl", "iproute2", "jq", "kmod", "nftables")  # python3 is in every Debian cloud image
+_PACKAGES_OF_A_PAIR = ("conntrack", "conntrackd", "keepalived")
+_ADVERT_MS = 100  # the other proxy is missed after a little more than three of them
+_VIRTUAL_ROUTER_ID = 51  # VRRP is unicast between two, so any will do
 
 
-def packages_state(plan: Plan) -> PackagesState:
+def packages_state(plan: Plan, host: HostPlan) -> PackagesState:
     """What the host scripts of func hosts and proxies call; a user instance needs nothing."""
-    return {"install": plan.install_packages, "packages": list(_PACKAGES)}
+    is_of_a_pair = plan.pair is not None and host.role is Role.PROXY
+    packages = sorted((*_PACKAGES, *(_PACKAGES_OF_A_PAIR if is_of_a_pair else ())))
+    return {"install": plan.install_packages, "packages": packages}
 
 
 def input_state(plan: Plan, proxy: HostPlan, macs: Mapping[str, str]) -> InputState:
@@ -45,7 +56,7 @@ def input_state(plan: Plan, proxy: HostPlan, macs: Mapping[str, str]) -> InputSt
     }
 
 
-def user_eni_state(plan: Plan, macs: Mapping[str, str]) -> UserEniState:
+def user_eni_state(plan: Plan, proxy: HostPlan, macs: Mapping[str, str]) -> UserEniState:
     """The user ENIs of a proxy; `macs` has the MAC of each by the tenant's name (known once AWS made it)."""
     return {
         "tenants": [
@@ -54,7 +65,7 @@ def user_eni_state(plan: Plan, macs: Mapping[str, str]) -> UserEniState:
                 "namespace": tenant.namespace,
                 "device": tenant.user_device,
                 "mac": macs[tenant.name].lower(),
-                "address": _user_eni_address(tenant),
+                "address": _user_eni_address(tenant, proxy),
                 "destinations": _destinations(tenant),
             }
             for tenant in plan.tenants
@@ -66,11 +77,38 @@ def tunnel_state(plan: Plan, host: HostPlan) -> TunnelState:
     """The GRE devices of a func host or a proxy."""
     if host.role not in (Role.FUNC, Role.PROXY):
         raise ValueError(f"{host.name} has no tunnels: it is a {host.role} host")
-    one = _proxy_tunnel if host.role is Role.PROXY else _func_tunnel
+    if host.role is Role.PROXY:
+        local = plan.tunnel_remote
+        tunnels = [_proxy_tunnel(plan, tenant) for tenant in plan.tenants]
+        if (peer := plan.peer_of(host)) is not None:
+            tunnels += [_sync_tunnel(host, peer, tenant) for tenant in plan.tenants]
+    else:
+        local = host.address
+        tunnels = [_func_tunnel(plan, host, tenant) for tenant in plan.tenants]
     return {
-        "local": str(host.address),
+        "own": str(host.address),
+        "local": str(local),
         "underlay_mtu": plan.underlay_mtu,
-        "tunnels": [one(plan, host, tenant) for tenant in plan.tenants],
+        "tunnels": tunnels,
+    }
+
+
+def sync_state(plan: Plan, proxy: HostPlan) -> SyncState:
+    """How a proxy tells the other one of its tenants' connections."""
+    peer = plan.peer_of(proxy)
+    if peer is None:
+        return {"tenants": []}
+    return {
+        "tenants": [
+            {
+                "tenant": tenant.name,
+                "namespace": tenant.namespace,
+                "device": tenant.sync_device,
+                "address": str(sync_interface(proxy).ip),
+                "peer": str(sync_interface(peer).ip),
+            }
+            for tenant in plan.tenants
+        ]
     }
 
 
@@ -91,8 +129,8 @@ def forward_state(plan: Plan) -> ForwardState:
     }
 
 
-def nat_state(plan: Plan) -> NatState:
-    """The source addresses that a proxy gives to what it forwards."""
+def nat_state(plan: Plan, proxy: HostPlan) -> NatState:
+    """The source addresses that a proxy gives to what it forwards: a pair's HaVips."""
     return {
         "tenants": [
             {
@@ -100,10 +138,49 @@ def nat_state(plan: Plan) -> NatState:
                 "namespace": tenant.namespace,
                 "user": tenant.user_device,
                 "overlay": str(tenant.overlay),
-                "snat_to": _user_eni_address(tenant),
+                "snat_to": _user_eni_address(tenant, proxy) if tenant.havip is None else str(tenant.havip),
             }
             for tenant in plan.tenants
         ]
+    }
+
+
+def pair_state(
+    plan: Plan, proxy: HostPlan, primary_eni: str, user_enis: Mapping[str, str], macs: Mapping[str, str]
+) -> PairState | NoPairState:
+    """A proxy's half of the pair. `user_enis`: their ids, by the tenant's name; `macs` as for `user_eni_state`."""
+    pair, peer = plan.pair, plan.peer_of(proxy)
+    if pair is None or peer is None:
+        return {"peer": None}
+    endpoint = pair.api.endpoint_address
+    return {
+        "own": str(proxy.address),
+        "peer": str(peer.address),
+        "index": proxy.index,
+        "advert_ms": _ADVERT_MS,
+        "virtual_router_id": _VIRTUAL_ROUTER_ID,
+        "region": plan.region,
+        "api": {"url": pair.api.url, "connect_to": None if endpoint is None else str(endpoint)},
+        "havips": [
+            {
+                "name": PLATFORM,
+                "namespace": None,
+                "device": None,
+                "eni_id": primary_eni,
+                "mac": None,
+                "address": str(pair.havip),
+            },
+            *(_user_havip(tenant, user_enis, macs) for tenant in plan.tenants),
+        ],
+        "tenants": [
+            {
+                "namespace": tenant.namespace,
+                "tunnel": tenant.tunnel_device,
+                "user": tenant.user_device,
+                "sync": tenant.sync_device,
+            }
+            for tenant in plan.tenants
+        ],
     }
 
 
@@ -139,7 +216,32 @@ def _func_tunnel(plan: Plan, host: HostPlan, tenant: TenantPlan) -> Tunnel:
     }
 
 
-def _proxy_tunnel(plan: Plan, _host: HostPlan, tenant: TenantPlan) -> Tunnel:
+def _user_havip(tenant: TenantPlan, user_enis: Mapping[str, str], macs: Mapping[str, str]) -> HaVip:
+    if tenant.havip is None:
+        raise ValueError(f"{tenant.name} has no HaVip, and there is a pair")
+    return {
+        "name": tenant.name,
+        "namespace": tenant.namespace,
+        "device": tenant.user_device,
+        "eni_id": user_enis[tenant.name],
+        "mac": macs[tenant.name].lower(),
+        "address": str(tenant.havip),
+    }
+
+
+def _sync_tunnel(proxy: HostPlan, peer: HostPlan, tenant: TenantPlan) -> Tunnel:
+    return {
+        "tenant": tenant.name,
+        "namespace": tenant.namespace,
+        "device": tenant.sync_device,
+        "key": tenant.sync_key,
+        "remote": str(peer.address),
+        "address": str(sync_interface(proxy)),
+        "peers": [],
+    }
+
+
+def _proxy_tunnel(plan: Plan, tenant: TenantPlan) -> Tunnel:
     return {
         "tenant": tenant.name,
         "namespace": tenant.namespace,
@@ -158,5 +260,6 @@ def _destinations(tenant: TenantPlan) -> list[str]:
     return [str(cidr) for cidr in tenant.cidrs]
 
 
-def _user_eni_address(tenant: TenantPlan) -> str | None:
-    return None if tenant.user_eni_address is None else str(tenant.user_eni_address)
+def _user_eni_address(tenant: TenantPlan, proxy: HostPlan) -> str | None:
+    address = tenant.user_eni_addresses[proxy.index]
+    return None if address is None else str(address)

@@ -35,8 +35,12 @@ class Tunnel(TypedDict):
 
 
 class TunnelState(TypedDict):
-    """All GRE devices of a host."""
+    """All GRE devices of a host. Outer source of a device with a remote is `own`, else `local`.
 
+    `own` is the host's primary address; `local` is another one on a pair's proxies only: the platform HaVip.
+    """
+
+    own: str
     local: str
     underlay_mtu: int
     tunnels: list[Tunnel]
@@ -97,6 +101,69 @@ class NatState(TypedDict):
     """Source NAT of a proxy."""
 
     tenants: list[Nat]
+
+
+class Sync(TypedDict):
+    """The link over which a tenant's namespace tells the other proxy of its connections."""
+
+    tenant: str
+    namespace: str
+    device: str
+    address: str
+    peer: str
+
+
+class SyncState(TypedDict):
+    """Synchronisation of connections with the other proxy; none without one."""
+
+    tenants: list[Sync]
+
+
+class Api(TypedDict):
+    """The EC2 API; with `connect_to` it is at this address, whatever DNS says."""
+
+    url: str
+    connect_to: str | None
+
+
+class HaVip(TypedDict):
+    """An address that the active proxy claims for one of its ENIs. `mac`: None for the primary NIC's."""
+
+    name: str
+    namespace: str | None
+    device: str | None
+    eni_id: str
+    mac: str | None
+    address: str
+
+
+class DataPath(TypedDict):
+    """What must be up in a tenant's namespace."""
+
+    namespace: str
+    tunnel: str
+    user: str
+    sync: str
+
+
+class NoPairState(TypedDict):
+    """There is no other proxy: whatever of a pair is on this host goes."""
+
+    peer: None
+
+
+class PairState(TypedDict):
+    """A proxy's half of a pair. `advert_ms`: how often the active one says that it lives."""
+
+    own: str
+    peer: str
+    index: int
+    advert_ms: int
+    virtual_router_id: int
+    region: str
+    api: Api
+    havips: list[HaVip]
+    tenants: list[DataPath]
 
 
 class Route(TypedDict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 import pulumi
 import pulumi_aws as aws
@@ -103,21 +103,30 @@ def _overlap_problems(plan: Plan, key: str, network: ExistingNetwork, cidr: IPv4
 def _address_problems(
     key: str, tenant: TenantPlan, network: ExistingNetwork, cidr: IPv4Network
 ) -> Iterator[Problem]:
-    address, (first, last) = tenant.user_eni_address, free(cidr)
-    if address is None or first <= address <= last:
-        return
-    if address in cidr:
-        rule = (
-            f"is reserved in {network.subnet_id}, which is {cidr}: AWS keeps the first {FIRST_FREE} addresses "
-            "of a subnet and the last one"
+    enis = [address for address in tenant.user_eni_addresses if address is not None]
+    first, last = free(cidr)
+    if enis and (not first <= enis[0] or not enis[-1] <= last):
+        fitting = f"choose one from {first} to {last - (len(enis) - 1)}, or leave it out and AWS chooses"
+        rule = _misplaced(network, cidr, enis[0])
+        if first <= enis[0] <= last:
+            next_one = f"{enis[-1]}, which the ENI on proxy-1 has"
+            rule = f"is followed by {next_one}, and which {_misplaced(network, cidr, enis[-1])}"
+        yield Problem(key=f"{key}.user_eni_address", value=str(enis[0]), rule=rule, way_out=fitting)
+    if tenant.havip is not None and not first <= tenant.havip <= last:
+        yield Problem(
+            key=f"{key}.havip",
+            value=str(tenant.havip),
+            rule=_misplaced(network, cidr, tenant.havip),
+            way_out=f"choose one from {first} to {last} that nothing else has, nor will get",
         )
-    else:
-        rule = f"is not in {network.subnet_id}, which is {cidr}"
-    yield Problem(
-        key=f"{key}.user_eni_address",
-        value=str(address),
-        rule=rule,
-        way_out=f"choose one from {first} to {last}, or leave it out and AWS chooses",
+
+
+def _misplaced(network: ExistingNetwork, cidr: IPv4Network, address: IPv4Address) -> str:
+    if address not in cidr:
+        return f"is not in {network.subnet_id}, which is {cidr}"
+    return (
+        f"is reserved in {network.subnet_id}, which is {cidr}: AWS keeps the first {FIRST_FREE} addresses "
+        "of a subnet and the last one"
     )
 
 

@@ -14,6 +14,8 @@ GRE_OVERHEAD_BYTES = 28  # outer IPv4 20, GRE 4, key 4 (RFC 2784, RFC 2890)
 VPC_MTU_BYTES = 9001  # inside a VPC; between VPCs and to the internet it is less
 ECHO_HTTP_PORT = 8080  # what a user instance answers on
 ECHO_TCP_PORT = 7007
+SYNC_KEY_BASE = 2**31  # GRE keys of the sync links, above any tenant's
+SYNC_LINK = IPv4Network("169.254.254.0/30")  # the same in every namespace: nobody else sees it
 
 
 class Role(StrEnum):
@@ -35,7 +37,32 @@ class AccessMode(StrEnum):
 class Redundancy(StrEnum):
     """How many proxies stand behind a tunnel's remote."""
 
+    PAIR = "pair"
     SINGLE = "single"
+
+    @property
+    def proxies(self) -> int:
+        """Their number."""
+        return 2 if self is Redundancy.PAIR else 1
+
+
+class ApiWay(StrEnum):
+    """How proxies reach the EC2 API, by which the active one claims the HaVips."""
+
+    ENDPOINT = "endpoint"  # an interface endpoint that the stack makes
+    OWN = "own"  # a way that the operator has made
+
+
+class ApiScheme(StrEnum):
+    """HTTP is for a lab, whose API has no certificate that a host would trust."""
+
+    HTTPS = "https"
+    HTTP = "http"
+
+    @property
+    def port(self) -> int:
+        """Of TCP."""
+        return 443 if self is ApiScheme.HTTPS else 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +106,9 @@ class TenantPlan:
     index: int
     network: CreatedNetwork | ExistingNetwork
     cidrs: tuple[IPv4Network, ...]  # what func hosts reach through the tunnel
-    user_eni_address: IPv4Address | None  # None: AWS chooses; never in a network of the stack's own
+    # By index of the proxy. None: AWS chooses; never in a network of the stack's own.
+    user_eni_addresses: tuple[IPv4Address | None, ...]
+    havip: IPv4Address | None  # the pair's in the user subnet, source of all that it forwards; None: no pair
     overlay: IPv4Network
     proxy_overlay_address: IPv4Address
     func_overlay_addresses: tuple[IPv4Address, ...]  # by index of the func host
@@ -103,6 +132,16 @@ class TenantPlan:
     def user_device(self) -> str:
         """What the user ENI is called inside the namespace, whatever the kernel called it before."""
         return f"user{self.index}"
+
+    @property
+    def sync_device(self) -> str:
+        """The GRE device between the two namespaces of this tenant on a pair's proxies."""
+        return f"sync{self.index}"
+
+    @property
+    def sync_key(self) -> int:
+        """The sync link's GRE key: 32 bits, and no tenant's."""
+        return SYNC_KEY_BASE + self.index
 
     @property
     def user_instance_name(self) -> str:
@@ -136,6 +175,24 @@ class AccessPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ApiPlan:
+    """How proxies reach the EC2 API. With `endpoint_address` no name is looked up on the way."""
+
+    url: str
+    port: int
+    service: str  # the endpoint's, as AWS names it
+    endpoint_address: IPv4Address | None  # of the stack's own endpoint, in the proxy subnet
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairPlan:
+    """What two proxies share: an address that belongs to neither, and the way to move it."""
+
+    havip: IPv4Address
+    api: ApiPlan
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """The whole stack."""
 
@@ -151,6 +208,7 @@ class Plan:
     access: AccessPlan
     bastion: HostPlan | None
     proxies: tuple[HostPlan, ...]
+    pair: PairPlan | None  # None: one proxy
     func_hosts: tuple[HostPlan, ...]
     tenants: tuple[TenantPlan, ...]
     tags: dict[str, str]
@@ -163,7 +221,11 @@ class Plan:
     @property
     def tunnel_remote(self) -> IPv4Address:
         """Where func hosts send their GRE packets."""
-        return self.proxies[0].address
+        return self.proxies[0].address if self.pair is None else self.pair.havip
+
+    def peer_of(self, proxy: HostPlan) -> HostPlan | None:
+        """The other proxy of a pair."""
+        return next((other for other in self.proxies if other.name != proxy.name), None)
 
 
 def proxy_overlay_interface(tenant: TenantPlan) -> IPv4Interface:
@@ -174,3 +236,8 @@ def proxy_overlay_interface(tenant: TenantPlan) -> IPv4Interface:
 def func_overlay_interface(tenant: TenantPlan, host: HostPlan) -> IPv4Interface:
     """A func host's address in a tenant's overlay, with the overlay's prefix length."""
     return IPv4Interface((tenant.func_overlay_addresses[host.index], tenant.overlay.prefixlen))
+
+
+def sync_interface(proxy: HostPlan) -> IPv4Interface:
+    """A proxy's address on the sync links, with their prefix length."""
+    return IPv4Interface((SYNC_LINK[1 + proxy.index], SYNC_LINK.prefixlen))

@@ -10,16 +10,20 @@ from ipaddress import IPv4Address
 
 from components.plan import (
     AccessPlan,
+    ApiPlan,
     CreatedNetwork,
     ExistingNetwork,
     HostPlan,
+    PairPlan,
     Plan,
     PlatformPlan,
+    Redundancy,
     Role,
     TenantPlan,
 )
 from components.settings import Settings, known_instance_types
 from components.settings_tenant import Overlay, Tenant
+from components.validation.legs import eni_addresses, havip_address
 from components.validation.overlays import func_address
 from components.validation.ranges import free
 
@@ -39,8 +43,9 @@ def make_plan(settings: Settings, stack: str) -> Plan:
         access=_access(settings),
         bastion=_bastion(settings),
         proxies=_proxies(settings),
+        pair=_pair(settings),
         func_hosts=_func_hosts(settings),
-        tenants=tuple(_tenant(tenant, settings.func_hosts.count) for tenant in settings.tenants),
+        tenants=tuple(_tenant(tenant, settings) for tenant in settings.tenants),
         tags={**settings.tags, "Project": "causeway", "Stack": stack},
     )
 
@@ -75,7 +80,30 @@ def _bastion(settings: Settings) -> HostPlan | None:
 
 
 def _proxies(settings: Settings) -> tuple[HostPlan, ...]:
-    return (_host(Role.PROXY, 0, settings.proxy.first_address, settings.proxy.instance_type),)
+    hosts = settings.proxy
+    return tuple(
+        _host(Role.PROXY, index, hosts.first_address, hosts.instance_type)
+        for index in range(settings.redundancy.proxies)
+    )
+
+
+def _pair(settings: Settings) -> PairPlan | None:
+    if settings.redundancy is not Redundancy.PAIR:
+        return None
+    havip, api = settings.proxy.havip, settings.api
+    if havip is None or api is None:
+        raise ValueError("settings that load_settings did not check: a pair without HaVip or API")
+    # Partitions of AWS: https://docs.aws.amazon.com/general/latest/gr/ec2-service.html
+    china = settings.region.startswith("cn-")
+    return PairPlan(
+        havip=havip,
+        api=ApiPlan(
+            url=f"{api.scheme}://ec2.{settings.region}.amazonaws.com{'.cn' if china else ''}",
+            port=api.scheme.port,
+            service=f"{'cn.' if china else ''}com.amazonaws.{settings.region}.ec2",
+            endpoint_address=api.endpoint_address,
+        ),
+    )
 
 
 def _func_hosts(settings: Settings) -> tuple[HostPlan, ...]:
@@ -95,25 +123,24 @@ def _host(role: Role, index: int, first_address: IPv4Address, instance_type: str
     )
 
 
-def _tenant(tenant: Tenant, func_hosts: int) -> TenantPlan:
+def _tenant(tenant: Tenant, settings: Settings) -> TenantPlan:
+    subnet = instance = None
+    if tenant.create is not None:
+        subnet, instance = tenant.create.subnet_cidr, tenant.create.instance_address
+    # In a network of the stack's own never AWS's choice: that might be the user instance's address.
+    enis = eni_addresses(tenant.user_eni_address, subnet, instance, settings.redundancy.proxies)
+    is_pair = settings.redundancy is Redundancy.PAIR
     return TenantPlan(
         name=tenant.name,
         index=tenant.index,
         network=_network(tenant),
         cidrs=tenant.cidrs,
-        user_eni_address=_user_eni_address(tenant),
+        user_eni_addresses=enis,
+        havip=havip_address(tenant.havip, subnet, {instance, *enis}) if is_pair else None,
         overlay=tenant.overlay.cidr,
         proxy_overlay_address=tenant.overlay.proxy,
-        func_overlay_addresses=_func_overlay_addresses(tenant.overlay, func_hosts),
+        func_overlay_addresses=_func_overlay_addresses(tenant.overlay, settings.func_hosts.count),
     )
-
-
-def _user_eni_address(tenant: Tenant) -> IPv4Address | None:
-    """In a network of the stack's own never AWS's choice: that might be the user instance's address."""
-    if tenant.user_eni_address is not None or tenant.create is None:
-        return tenant.user_eni_address
-    last = free(tenant.create.subnet_cidr)[-1]
-    return last - 1 if tenant.create.instance_address == last else last
 
 
 def _network(tenant: Tenant) -> CreatedNetwork | ExistingNetwork:

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field
 
 from components.instance_types import INSTANCE_TYPES, Architecture, InstanceType
-from components.plan import VPC_MTU_BYTES, AccessMode, Redundancy
+from components.plan import VPC_MTU_BYTES, AccessMode, ApiScheme, ApiWay, Redundancy
 from components.settings_tenant import Tenant
 from components.validation import words
 from components.validation.checks import cross_problems, doubts
@@ -78,11 +78,38 @@ class Proxy(Group):
     """The hosts that own a leg in every tenant's subnet."""
 
     first_address: Annotated[IPv4Address, ADDRESS] = Field(
-        description="proxy-0's address in proxy_subnet, the remote of every tunnel.", examples=["192.168.4.4"]
+        description="proxy-0's address in proxy_subnet; proxy-1, of a pair, has the next one.",
+        examples=["192.168.4.4"],
+    )
+    havip: Annotated[IPv4Address, ADDRESS] | None = Field(
+        default=None,
+        description="The pair's own address in proxy_subnet, the remote of every tunnel: the active proxy claims "
+        "it. Only with redundancy pair, and then required.",
+        examples=["192.168.4.100"],
     )
     instance_type: Annotated[str, words.INSTANCE_TYPE] = Field(
         description="Its ENIs but one are the number of tenants that fit: c6in.large has 3, so 2 tenants.",
         examples=["c6in.large"],
+    )
+
+
+class Api(Group):
+    """How proxies reach the EC2 API, by which the active one claims the pair's addresses."""
+
+    way: Annotated[ApiWay, words.API_WAY] = Field(
+        description="endpoint: an interface endpoint that the stack makes in proxy_subnet. own: a way of the "
+        "operator's, to the addresses that DNS gives.",
+        examples=["endpoint"],
+    )
+    endpoint_address: Annotated[IPv4Address, ADDRESS] | None = Field(
+        default=None,
+        description="The endpoint's address in proxy_subnet. It is fixed, so that a failover waits for no DNS. "
+        "Only with way endpoint, and then required.",
+        examples=["192.168.4.200"],
+    )
+    scheme: Annotated[ApiScheme, words.API_SCHEME] = Field(
+        default=ApiScheme.HTTPS,
+        description="https, but for a lab whose API has no certificate.",
     )
 
 
@@ -144,7 +171,8 @@ class Settings(Group):
     )
     redundancy: Annotated[Redundancy, words.REDUNDANCY] = Field(
         default=Redundancy.SINGLE,
-        description="single: one proxy. Its loss is an outage until it is back.",
+        description="pair: two proxies, and when the active one is lost, connections go on through the other. "
+        "single: one proxy, whose loss is an outage until it is back.",
     )
     underlay_mtu: Annotated[int, _MTU] = Field(
         default=VPC_MTU_BYTES,
@@ -168,6 +196,10 @@ class Settings(Group):
     platform: Platform = Field(description="The operator's VPC.")
     func_hosts: FuncHosts = Field(description="The hosts that run functions.")
     proxy: Proxy = Field(description="The hosts that own a leg in every tenant's subnet.")
+    api: Api | None = Field(
+        default=None,
+        description="How proxies reach the EC2 API. Only with redundancy pair, and then required.",
+    )
     access: Access = Field(description="How the operator's SSH gets in.")
     private_key_file: Annotated[str, words.PATH] | None = Field(
         default=None,

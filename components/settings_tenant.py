@@ -87,8 +87,15 @@ class Tenant(Group):
     )
     user_eni_address: Annotated[IPv4Address, ADDRESS] | None = Field(
         default=None,
-        description="Address of the proxy's ENI in the user subnet. Absent: AWS chooses, or with create the last "
-        "free one.",
+        description="Address of proxy-0's ENI in the user subnet; proxy-1's, of a pair, is the next one. Absent: AWS "
+        "chooses, or with create the last free ones.",
         examples=["172.16.101.10"],
+    )
+    havip: Annotated[IPv4Address, ADDRESS] | None = Field(
+        default=None,
+        description="The pair's own address in the user subnet, which connections come from: the active proxy "
+        "claims it, so nothing else may have it. Only with redundancy pair; absent, with create: one near the "
+        "subnet's end.",
+        examples=["172.16.101.100"],
     )
     overlay: Overlay = Field(description="The addresses inside the tunnels.")

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from components.validation.draft import At, Draft
+from components.validation.legs import eni_addresses, following
+from components.validation.pair import proxies
 from components.validation.problem import Problem
 from components.validation.ranges import FIRST_FREE, SMALLEST, free
 
-_HOST_KEYS = ("create.instance_address", "user_eni_address")
+_PROXY = "proxy.first_address"
+_OF_A_PAIR = ("proxy.havip", "api.endpoint_address")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Claim:
+    """An address that something will have. `key`: where the operator can change it, if anywhere."""
+
+    key: str | None
+    address: IPv4Address
+    name: str  # what others call it
+    following: str | None = None  # whose it is, where it follows from the one that stands at the key
 
 
 def check(draft: Draft) -> Iterator[Problem]:
     """Addresses that a host cannot have."""
-    yield from _in_subnet(draft, "proxy.first_address", "platform.proxy_subnet")
+    fits = list(_in_subnet(draft, _PROXY, "platform.proxy_subnet"))
+    yield from fits or _next_fits(draft, _PROXY, "platform.proxy_subnet", "proxy-1 has")
+    for key in _OF_A_PAIR:
+        yield from _in_subnet(draft, key, "platform.proxy_subnet")
     func_fits = list(_in_subnet(draft, "func_hosts.first_address", "platform.func_subnet"))
     yield from func_fits or _func_hosts_fit(draft)
     for tenant in draft.each("tenants"):
-        for key in _HOST_KEYS:
-            yield from _in_subnet(draft, f"{tenant}.{key}", f"{tenant}.create.subnet_cidr")
+        eni, subnet = f"{tenant}.user_eni_address", f"{tenant}.create.subnet_cidr"
+        yield from _in_subnet(draft, f"{tenant}.create.instance_address", subnet)
+        eni_fits = list(_in_subnet(draft, eni, subnet))
+        yield from eni_fits or _next_fits(draft, eni, subnet, "the ENI on proxy-1 has")
+        yield from _in_subnet(draft, f"{tenant}.havip", subnet)
     yield from _unique(draft)
 
 
@@ -34,6 +54,19 @@ def _in_subnet(draft: Draft, address_key: str, subnet_key: str) -> Iterator[Prob
     elif not first <= address.value <= last:
         yield address.problem(
             f"is reserved: AWS keeps the first {FIRST_FREE} addresses of a subnet and the last one", way_out
+        )
+
+
+def _next_fits(draft: Draft, address_key: str, subnet_key: str, whose: str) -> Iterator[Problem]:
+    """Of an address that itself fits."""
+    address, subnet = draft.at(address_key, IPv4Address), draft.at(subnet_key, IPv4Network)
+    if proxies(draft) < 2 or not address or not subnet or subnet.value.prefixlen > SMALLEST:
+        return
+    first, last = free(subnet.value)
+    if address.value == last:
+        yield address.problem(
+            f"leaves no room: {whose} the next one, which AWS keeps in {subnet.value}",
+            f"choose one from {first} to {last - 1}",
         )
 
 
@@ -54,23 +87,77 @@ def _func_hosts_fit(draft: Draft) -> Iterator[Problem]:
 def _unique(draft: Draft) -> Iterator[Problem]:
     """No two hosts share an address, whatever their networks: a capture is then unambiguous."""
     taken: dict[IPv4Address, str] = {}
-    for address in _single(draft):
-        if other := taken.get(address.value):
-            yield address.problem(f"is also {other}", "give each its own address")
-        elif func := _func_host_at(draft, address.value):
-            yield address.problem(f"is also the address of {func}", "give each its own address")
-        taken.setdefault(address.value, address.key)
+    for claim in _claims(draft):
+        other = taken.get(claim.address)
+        if other is None and (func := _func_host_at(draft, claim.address)):
+            other = f"the address of {func}"
+        if other is not None and claim.key is not None:
+            written = draft.at(claim.key, IPv4Address)
+            if written and claim.following is None:
+                yield written.problem(f"is also {other}", "give each its own address")
+            elif written:
+                yield written.problem(
+                    f"is followed by {claim.address}, which {claim.following}, and which is also {other}",
+                    "give each its own address",
+                )
+        taken.setdefault(claim.address, claim.name)
 
 
-def _single(draft: Draft) -> Iterator[At[IPv4Address]]:
+def _claims(draft: Draft) -> Iterator[_Claim]:
+    """Those first that the operator wrote nowhere: what collides with them has to give way."""
     access = draft.at("platform.access_subnet", IPv4Network)
     if access and access.value.prefixlen <= SMALLEST:
-        yield At("the bastion's address", free(access.value)[0])
-    keys = ["proxy.first_address"]
-    keys += [f"{tenant}.{key}" for tenant in draft.each("tenants") for key in _HOST_KEYS]
-    for key in keys:
-        if address := draft.at(key, IPv4Address):
-            yield address
+        yield _Claim(key=None, address=free(access.value)[0], name="the bastion's address")
+    for tenant in draft.each("tenants"):
+        for name, eni in tenant_eni_addresses(draft, tenant):
+            if not eni.key:
+                yield _Claim(key=None, address=eni.value, name=name)
+    if first := draft.at(_PROXY, IPv4Address):
+        yield from _written(first)
+        if proxies(draft) > 1:
+            second = following(first.value, 1)
+            yield _Claim(key=_PROXY, address=second, name="the address of proxy-1", following="proxy-1 has")
+    for key in _OF_A_PAIR:
+        yield from _written(draft.at(key, IPv4Address))
+    for tenant in draft.each("tenants"):
+        yield from _written(draft.at(f"{tenant}.create.instance_address", IPv4Address))
+        yield from _written_enis(draft, tenant)
+        yield from _written(draft.at(f"{tenant}.havip", IPv4Address))
+
+
+def _written(address: At[IPv4Address] | None) -> Iterator[_Claim]:
+    if address:
+        yield _Claim(key=address.key, address=address.value, name=address.key)
+
+
+def _written_enis(draft: Draft, tenant: str) -> Iterator[_Claim]:
+    for index, (name, address) in enumerate(tenant_eni_addresses(draft, tenant)):
+        if not address.key:
+            continue
+        if index == 0:
+            yield from _written(address)
+        else:
+            whose = f"its ENI on proxy-{index} has"
+            yield _Claim(key=address.key, address=address.value, name=name, following=whose)
+
+
+def tenant_eni_addresses(draft: Draft, tenant: str) -> Iterator[tuple[str, At[IPv4Address]]]:
+    """What the addresses of a tenant's user ENIs are called, and where they stand; derived ones nowhere."""
+    written = draft.at(f"{tenant}.user_eni_address", IPv4Address)
+    subnet = draft.at(f"{tenant}.create.subnet_cidr", IPv4Network)
+    if not written and draft.has(f"{tenant}.user_eni_address"):
+        return  # unreadable
+    instance = draft.at(f"{tenant}.create.instance_address", IPv4Address)
+    addresses = eni_addresses(
+        written.value if written else None,
+        subnet.value if subnet and subnet.value.prefixlen <= SMALLEST else None,
+        instance.value if instance else None,
+        proxies(draft),
+    )
+    for index, address in enumerate(addresses):
+        if address is not None:
+            at = At(written.key if written else "", address)
+            yield f"the address of {tenant}'s ENI on proxy-{index}", at
 
 
 def _func_host_at(draft: Draft, address: IPv4Address) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from components.validation import addresses, instances, networks, operators, overlays, stack, tenants
+from components.plan import ApiScheme
+from components.validation import addresses, instances, networks, operators, overlays, pair, stack, tenants
 from components.validation.draft import Draft
 from components.validation.problem import HIDDEN, Problem
 
@@ -24,10 +25,11 @@ def doubts(draft: Draft) -> Iterator[Problem]:
             way_out="store it without --secret: of the settings only private_key is one",
         )
     yield from _discreet(_public_ranges, draft)
+    yield from _discreet(_plain_api, draft)
 
 
 def _broken_rules(draft: Draft) -> Iterator[Problem]:
-    for rules in (stack, operators, networks, addresses, overlays, tenants, instances):
+    for rules in (stack, operators, networks, pair, addresses, overlays, tenants, instances):
         yield from rules.check(draft)
 
 
@@ -38,6 +40,15 @@ def _public_ranges(draft: Draft) -> Iterator[Problem]:
                 "is a public range: hosts there would hide whoever owns it on the internet",
                 "choose a private range, unless it is really yours",
             )
+
+
+def _plain_api(draft: Draft) -> Iterator[Problem]:
+    scheme = draft.at("api.scheme", ApiScheme)
+    if scheme and scheme.value is ApiScheme.HTTP:
+        yield scheme.problem(
+            "sends the proxies' requests, and the tokens of their role, in clear: AWS itself answers HTTPS",
+            "leave it out, but in a lab",
+        )
 
 
 def _discreet(rules: Callable[[Draft], Iterator[Problem]], draft: Draft) -> Iterator[Problem]:

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from components.instance_types import INSTANCE_TYPES, Architecture, InstanceType, smallest_with
 from components.validation.draft import At, Draft
+from components.validation.pair import proxies
 from components.validation.problem import Problem
+
+_ADDRESSES = 2  # on an ENI of a pair's active proxy
 
 
 def check(draft: Draft) -> Iterator[Problem]:
@@ -22,6 +25,7 @@ def check(draft: Draft) -> Iterator[Problem]:
     proxy = draft.at("proxy.instance_type", str)
     if proxy and proxy.value in types:
         yield from _tenants_fit(draft, proxy, types)
+        yield from _havips_fit(draft, proxy, types)
 
 
 def _known(draft: Draft) -> tuple[dict[str, InstanceType], set[str]]:
@@ -96,6 +100,17 @@ def _tenants_fit(draft: Draft, proxy: At[str], types: dict[str, InstanceType]) -
                 "give the tenant a free index; for a tenant that runs already: "
                 + _larger(proxy.value, limits.architecture, index.value, types),
             )
+
+
+def _havips_fit(draft: Draft, proxy: At[str], types: dict[str, InstanceType]) -> Iterator[Problem]:
+    """The active proxy has, on each of its ENIs, the ENI's own address and a HaVip."""
+    limit = types[proxy.value].addresses_per_eni
+    if proxies(draft) > 1 and limit < _ADDRESSES:
+        yield proxy.problem(
+            f"takes {limit} IPv4 address on an ENI, and the proxies of a pair need {_ADDRESSES}: the ENI's own and the "
+            "HaVip",
+            "choose another type, or set redundancy to single",
+        )
 
 
 def _larger(current: str, architecture: Architecture, spare_enis: int, types: dict[str, InstanceType]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
+from components.validation.addresses import tenant_eni_addresses
 from components.validation.draft import At, Draft
 from components.validation.networks import reached
 from components.validation.problem import Problem
@@ -101,8 +102,11 @@ def _territory(draft: Draft, tenant: str) -> Iterator[At[IPv4Network]]:
     if vpc:
         yield vpc
     networks = reached(draft, tenant)
-    if eni := draft.at(f"{tenant}.user_eni_address", IPv4Address):
-        networks.append(At(eni.key, IPv4Network(eni.value)))
+    for index, (name, address) in enumerate(tenant_eni_addresses(draft, tenant)):
+        if address.key:
+            networks.append(At(name if index else address.key, IPv4Network(address.value)))
+    if havip := draft.at(f"{tenant}.havip", IPv4Address):
+        networks.append(At(havip.key, IPv4Network(havip.value)))
     for network in networks:
         if not vpc or not network.value.subnet_of(vpc.value):
             yield network

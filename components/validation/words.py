@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from components.instance_types import Architecture
-from components.plan import AccessMode, Redundancy
+from components.plan import AccessMode, ApiScheme, ApiWay, Redundancy
 from components.validation.leaf import Leaf, MisfitError
 from components.validation.readers import choice, text
 
@@ -60,10 +60,9 @@ ARCHITECTURE = choice(
         "aarch64": ("must be one of: amd64, arm64 (Debian's names)", "did you mean arm64?"),
     },
 )
-REDUNDANCY = choice(
-    Redundancy,
-    {"pair": ("is not supported yet: two proxies with a shared address come later", "use single")},
-)
+API_WAY = choice(ApiWay)
+API_SCHEME = choice(ApiScheme)
+REDUNDANCY = choice(Redundancy)
 
 
 def _account(value: object) -> str:

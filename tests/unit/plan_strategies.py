@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from components.validation.ranges import FIRST_FREE
-from tests.unit.settings_cases import base
+from tests.unit.settings_cases import as_single, base
 
 # Loaded machines are slow: nothing is timed.
 lightly = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -29,15 +29,31 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         "count": count,
         "first_address": str(func[draw(st.integers(FIRST_FREE, last_start))]),
     }
-    proxy_offset = draw(st.integers(FIRST_FREE, proxy.num_addresses - 2))
-    config["proxy"] = {"first_address": str(proxy[proxy_offset]), "instance_type": _PROXY_TYPE}
+    config |= _proxies(draw, proxy)
     if draw(st.booleans()):
         config["access"]["mode"] = "public"
         del config["access"]["bastion_instance_type"], config["platform"]["access_subnet"]
     indexes = draw(st.lists(st.integers(1, _TENANTS), unique=True, max_size=_TENANTS))
     bastion = config["access"]["mode"] == "bastion"
     config["tenants"] = [_tenant(draw, index, count, existing=bastion) for index in indexes]
-    return config
+    return config if draw(st.booleans()) else as_single(config)
+
+
+def _proxies(draw: st.DrawFn, subnet: IPv4Network) -> dict[str, Any]:
+    """A pair, with its HaVip and its endpoint anywhere else in the subnet."""
+    first = draw(st.integers(FIRST_FREE, subnet.num_addresses - 3))
+    free = [at for at in range(FIRST_FREE, subnet.num_addresses - 1) if at not in (first, first + 1)]
+    havip, endpoint = draw(st.lists(st.sampled_from(free), min_size=2, max_size=2, unique=True))
+    ways = [{"way": "own"}, {"way": "endpoint", "endpoint_address": str(subnet[endpoint]), "scheme": "http"}]
+    return {
+        "redundancy": "pair",
+        "proxy": {
+            "first_address": str(subnet[first]),
+            "havip": str(subnet[havip]),
+            "instance_type": _PROXY_TYPE,
+        },
+        "api": draw(st.sampled_from(ways)),
+    }
 
 
 def _platform(draw: st.DrawFn) -> tuple[dict[str, str], IPv4Network, IPv4Network]:
@@ -53,8 +69,11 @@ def _tenant(draw: st.DrawFn, index: int, hosts: int, *, existing: bool) -> dict[
     """Tenant N has 10.N.0.0/16 and overlays in 100.64+N.0.0/16, so that no two meet."""
     vpc = IPv4Network(f"10.{index}.0.0/16")
     subnet = draw(st.sampled_from(list(vpc.subnets(new_prefix=draw(st.integers(16, 20))))))
-    offsets = st.integers(FIRST_FREE, subnet.num_addresses - 2)
-    eni, instance = draw(st.lists(offsets, min_size=2, max_size=2, unique=True))
+    # Not at the end, from where addresses are counted that the operator leaves out; ENIs have two in a row.
+    offsets = st.integers(FIRST_FREE // 2, (subnet.num_addresses - 8) // 2).map(lambda half: 2 * half)
+    eni, instance, havip = draw(st.lists(offsets, min_size=3, max_size=3, unique=True))
+    if draw(st.booleans()):
+        instance = subnet.num_addresses - 2
     tenant: dict[str, Any] = {
         "name": f"tenant-{index}",
         "index": index,
@@ -68,7 +87,10 @@ def _tenant(draw: st.DrawFn, index: int, hosts: int, *, existing: bool) -> dict[
             "instance_address": str(subnet[instance]),
             "instance_type": "t4g.small",
         }
+        if draw(st.booleans()):
+            tenant["havip"] = str(subnet[havip])
     else:
+        tenant["havip"] = str(subnet[havip])
         tenant |= {"vpc_id": "vpc-0123456789abcdef0", "subnet_id": f"subnet-0123456789abcdef{index}"}
     if draw(st.booleans()):
         tenant["user_eni_address"] = str(subnet[eni])

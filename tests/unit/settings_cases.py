@@ -85,3 +85,11 @@ def _container(config: dict[str, Any], key: str) -> tuple[Any, Any]:
     for step in steps[:-1]:
         container = container[step]
     return container, steps[-1]
+
+
+def as_single(config: dict[str, Any]) -> dict[str, Any]:
+    """The same with one proxy."""
+    proxy = {key: value for key, value in config["proxy"].items() if key != "havip"}
+    tenants = [{key: value for key, value in each.items() if key != "havip"} for each in config["tenants"]]
+    rest = {key: value for key, value in config.items() if key != "api"}
+    return {**rest, "redundancy": "single", "proxy": proxy, "tenants": tenants}

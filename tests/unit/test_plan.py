@@ -7,6 +7,8 @@ import sys
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
+import pytest
+
 from components.plan import (
     CreatedNetwork,
     ExistingNetwork,
@@ -14,6 +16,7 @@ from components.plan import (
     Role,
     func_overlay_interface,
     proxy_overlay_interface,
+    sync_interface,
 )
 from components.planning import make_plan
 from components.settings import load_settings
@@ -64,14 +67,83 @@ def test_bastion_and_existing_network() -> None:
     assert plan.tenants[0].network == ExistingNetwork(
         vpc_id="vpc-0123456789abcdef0", subnet_id="subnet-0123456789abcdef0", account_id=None
     )
-    assert plan.tenants[0].user_eni_address is None
+    assert plan.tenants[0].user_eni_addresses == (None, None)
 
 
 def test_the_user_eni_of_a_created_network_never_takes_the_instances_address() -> None:
     config = base()
-    assert str(plan_of(config).tenants[1].user_eni_address) == "172.17.101.254"
+    assert plan_of(config).tenants[1].user_eni_addresses == (IPv4Address("172.17.101.254"),)
     put(config, "tenants[1].create.instance_address", "172.17.101.254")
-    assert str(plan_of(config).tenants[1].user_eni_address) == "172.17.101.253"
+    assert plan_of(config).tenants[1].user_eni_addresses == (IPv4Address("172.17.101.253"),)
+
+
+def test_pair() -> None:
+    plan = plan_of(base("pair"))
+    assert plan.pair is not None
+    assert [(host.name, str(host.address)) for host in plan.proxies] == [
+        ("proxy-0", "192.168.4.4"),
+        ("proxy-1", "192.168.4.5"),
+    ]
+    assert plan.tunnel_remote == plan.pair.havip == IPv4Address("192.168.4.100")
+    zero, one = plan.proxies
+    assert (plan.peer_of(zero), plan.peer_of(one)) == (one, zero)
+    assert [str(sync_interface(proxy)) for proxy in plan.proxies] == ["169.254.254.1/30", "169.254.254.2/30"]
+    alpha, beta = plan.tenants
+    assert [str(address) for address in alpha.user_eni_addresses] == ["172.16.101.10", "172.16.101.11"]
+    assert (alpha.sync_device, alpha.sync_key) == ("sync1", 2147483649)
+    assert str(alpha.havip) == "172.16.101.100"
+    assert [str(address) for address in (*beta.user_eni_addresses, beta.havip)] == [
+        "172.17.101.254",
+        "172.17.101.253",
+        "172.17.101.252",
+    ]
+
+
+def test_a_single_proxy_has_no_peer_and_no_havip() -> None:
+    plan = plan_of(base())
+    assert plan.pair is None
+    assert plan.peer_of(plan.proxies[0]) is None
+    assert {tenant.havip for tenant in plan.tenants} == {None}
+
+
+def test_becoming_a_pair_moves_nobody() -> None:
+    single, pair = plan_of(base()), plan_of(base("pair"))
+    assert pair.proxies[:1] == single.proxies
+    for before, after in zip(single.tenants, pair.tenants, strict=True):
+        assert after.user_eni_addresses[:1] == before.user_eni_addresses
+
+
+@pytest.mark.parametrize(
+    ("region", "scheme", "url", "service"),
+    [
+        ("us-east-1", "http", "http://ec2.us-east-1.amazonaws.com", "com.amazonaws.us-east-1.ec2"),
+        (
+            "us-gov-west-1",
+            "https",
+            "https://ec2.us-gov-west-1.amazonaws.com",
+            "com.amazonaws.us-gov-west-1.ec2",
+        ),
+        ("cn-north-1", "https", "https://ec2.cn-north-1.amazonaws.com.cn", "cn.com.amazonaws.cn-north-1.ec2"),
+    ],
+)
+def test_api_of_the_region(region: str, scheme: str, url: str, service: str) -> None:
+    config = base("pair")
+    put(config, "aws:region", region)
+    put(config, "availability_zone", f"{region}a")
+    put(config, "api.scheme", scheme)
+    pair = plan_of(config).pair
+    assert pair is not None
+    assert (pair.api.url, pair.api.service) == (url, service)
+    assert pair.api.port == (443 if scheme == "https" else 80)
+    assert str(pair.api.endpoint_address) == "192.168.4.200"
+
+
+def test_a_way_of_the_operators_has_no_fixed_address() -> None:
+    config = base("pair")
+    put(config, "api", {"way": "own"})
+    pair = plan_of(config).pair
+    assert pair is not None
+    assert pair.api.endpoint_address is None
 
 
 def test_overlay_is_used_to_its_last_address() -> None:
@@ -113,6 +185,7 @@ def test_thousand_hosts_and_many_tenants() -> None:
             "vpc_id": "vpc-0123456789abcdef0",
             "subnet_id": "subnet-0123456789abcdef0",
             "cidrs": [f"10.{index}.0.0/16"],
+            "havip": f"10.{index}.0.100",
             "overlay": {
                 "cidr": f"100.{64 + index}.0.0/20",
                 "proxy": f"100.{64 + index}.0.4",

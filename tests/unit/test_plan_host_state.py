@@ -13,7 +13,9 @@ from components.host_state import (
     input_state,
     nat_state,
     packages_state,
+    pair_state,
     routes_state,
+    sync_state,
     tunnel_state,
     user_eni_state,
 )
@@ -21,7 +23,7 @@ from components.plan import Plan
 from components.planning import make_plan
 from components.settings import load_settings
 from tests.unit.plan_strategies import configurations, lightly
-from tests.unit.settings_cases import base
+from tests.unit.settings_cases import as_single, base
 
 MACS = {"alpha": "02:00:00:00:00:0A", "beta": "02:00:00:00:00:0b"}
 
@@ -31,8 +33,14 @@ def plan() -> Plan:
     return make_plan(load_settings(base()), "test")
 
 
+@pytest.fixture
+def pair() -> Plan:
+    return make_plan(load_settings(base("pair")), "test")
+
+
 def test_tunnels_of_a_func_host(plan: Plan) -> None:
     assert tunnel_state(plan, plan.func_hosts[1]) == {
+        "own": "192.168.80.9",
         "local": "192.168.80.9",
         "underlay_mtu": 9001,
         "tunnels": [
@@ -60,7 +68,7 @@ def test_tunnels_of_a_func_host(plan: Plan) -> None:
 
 def test_tunnels_of_a_proxy(plan: Plan) -> None:
     state = tunnel_state(plan, plan.proxies[0])
-    assert state["local"] == "192.168.4.4"
+    assert state["own"] == state["local"] == "192.168.4.4"
     assert state["tunnels"][0] == {
         "tenant": "alpha",
         "namespace": "tenant-alpha",
@@ -76,6 +84,86 @@ def test_tunnels_of_a_proxy(plan: Plan) -> None:
     }
 
 
+def test_tunnels_of_a_pairs_proxy(pair: Plan) -> None:
+    zero, one = (tunnel_state(pair, proxy) for proxy in pair.proxies)
+    assert (zero["own"], zero["local"]) == ("192.168.4.4", "192.168.4.100")
+    assert (one["own"], one["local"]) == ("192.168.4.5", "192.168.4.100")
+    assert [tunnel["device"] for tunnel in zero["tunnels"]] == ["mgre1", "mgre2", "sync1", "sync2"]
+    assert zero["tunnels"][:2] == one["tunnels"][:2]
+    assert zero["tunnels"][2] == {
+        "tenant": "alpha",
+        "namespace": "tenant-alpha",
+        "device": "sync1",
+        "key": 2147483649,
+        "remote": "192.168.4.5",
+        "address": "169.254.254.1/30",
+        "peers": [],
+    }
+
+
+def test_a_pairs_proxies_tell_each_other_of_connections(pair: Plan) -> None:
+    assert sync_state(pair, pair.proxies[1])["tenants"][0] == {
+        "tenant": "alpha",
+        "namespace": "tenant-alpha",
+        "device": "sync1",
+        "address": "169.254.254.2",
+        "peer": "169.254.254.1",
+    }
+
+
+def test_connections_come_from_the_havip(pair: Plan) -> None:
+    zero, one = (nat_state(pair, proxy) for proxy in pair.proxies)
+    assert zero == one
+    assert [tenant["snat_to"] for tenant in zero["tenants"]] == ["172.16.101.100", "172.17.101.252"]
+
+
+def test_half_of_a_pair(pair: Plan) -> None:
+    state = pair_state(pair, pair.proxies[1], "eni-1", {"alpha": "eni-2", "beta": "eni-3"}, MACS)
+    assert state["peer"] is not None
+    assert {key: value for key, value in state.items() if key != "havips"} == {
+        "own": "192.168.4.5",
+        "peer": "192.168.4.4",
+        "index": 1,
+        "advert_ms": 100,
+        "virtual_router_id": 51,
+        "region": "us-east-1",
+        "api": {"url": "http://ec2.us-east-1.amazonaws.com", "connect_to": "192.168.4.200"},
+        "tenants": [
+            {
+                "namespace": f"tenant-{name}",
+                "tunnel": f"mgre{index}",
+                "user": f"user{index}",
+                "sync": f"sync{index}",
+            }
+            for index, name in ((1, "alpha"), (2, "beta"))
+        ],
+    }
+    assert state["havips"][:2] == [
+        {
+            "name": "platform",
+            "namespace": None,
+            "device": None,
+            "eni_id": "eni-1",
+            "mac": None,
+            "address": "192.168.4.100",
+        },
+        {
+            "name": "alpha",
+            "namespace": "tenant-alpha",
+            "device": "user1",
+            "eni_id": "eni-2",
+            "mac": "02:00:00:00:00:0a",
+            "address": "172.16.101.100",
+        },
+    ]
+
+
+def test_a_single_proxy_is_half_of_nothing(plan: Plan) -> None:
+    (proxy,) = plan.proxies
+    assert pair_state(plan, proxy, "eni-1", {}, {}) == {"peer": None}
+    assert sync_state(plan, proxy) == {"tenants": []}
+
+
 def test_a_bastion_has_no_tunnels() -> None:
     plan = make_plan(load_settings(base("existing")), "test")
     assert plan.bastion is not None
@@ -84,7 +172,7 @@ def test_a_bastion_has_no_tunnels() -> None:
 
 
 def test_user_enis(plan: Plan) -> None:
-    assert user_eni_state(plan, MACS) == {
+    assert user_eni_state(plan, plan.proxies[0], MACS) == {
         "tenants": [
             {
                 "name": "alpha",
@@ -108,7 +196,7 @@ def test_user_enis(plan: Plan) -> None:
 
 def test_a_tenant_without_eni_is_an_error(plan: Plan) -> None:
     with pytest.raises(KeyError, match="beta"):
-        user_eni_state(plan, {"alpha": MACS["alpha"]})
+        user_eni_state(plan, plan.proxies[0], {"alpha": MACS["alpha"]})
 
 
 def test_forwarding(plan: Plan) -> None:
@@ -123,7 +211,7 @@ def test_forwarding(plan: Plan) -> None:
 
 
 def test_nat(plan: Plan) -> None:
-    assert nat_state(plan) == {
+    assert nat_state(plan, plan.proxies[0]) == {
         "tenants": [
             {
                 "tenant": "alpha",
@@ -146,9 +234,10 @@ def test_nat(plan: Plan) -> None:
 def test_an_address_that_aws_chooses_is_the_hosts_to_find() -> None:
     existing = make_plan(load_settings(base("existing")), "test")
     (tenant,) = existing.tenants
-    (eni,) = user_eni_state(existing, {tenant.name: MACS["alpha"]})["tenants"]
+    (eni,) = user_eni_state(existing, existing.proxies[0], {tenant.name: MACS["alpha"]})["tenants"]
     assert eni["address"] is None
-    assert nat_state(existing)["tenants"][0]["snat_to"] is None
+    single = make_plan(load_settings(as_single(base("existing"))), "test")
+    assert nat_state(single, single.proxies[0])["tenants"][0]["snat_to"] is None
 
 
 def test_routes(plan: Plan) -> None:
@@ -168,22 +257,61 @@ def test_the_primary_nic_and_the_nics_to_come(plan: Plan) -> None:
 
 
 def test_packages_and_echo(plan: Plan) -> None:
-    assert packages_state(plan)["install"] is False
-    assert {"nftables", "jq", "curl"} <= set(packages_state(plan)["packages"])
+    single = packages_state(plan, plan.proxies[0])
+    assert single == packages_state(plan, plan.func_hosts[0])
+    assert single["install"] is False
+    assert {"nftables", "jq", "curl"} <= set(single["packages"])
     assert echo_state() == {"http_port": 8080, "tcp_port": 7007}
+
+
+def test_only_a_pairs_proxies_need_what_makes_a_pair(pair: Plan) -> None:
+    more = {"keepalived", "conntrackd", "conntrack"}
+    assert more <= set(packages_state(pair, pair.proxies[1])["packages"])
+    assert not more & set(packages_state(pair, pair.func_hosts[0])["packages"])
 
 
 @lightly
 @given(configurations())
 def test_both_ends_of_every_tunnel_agree(config: dict[str, object]) -> None:
+    """Which of a pair's proxies is at the other end then, is AWS's to say."""
     plan = make_plan(load_settings(config), "test")
-    proxy = tunnel_state(plan, plan.proxies[0])
-    for host in plan.func_hosts:
-        func = tunnel_state(plan, host)
-        for near, far in zip(func["tunnels"], proxy["tunnels"], strict=True):
-            assert (near["key"], near["remote"]) == (far["key"], proxy["local"])
-            overlay = near["address"].split("/")[0]
-            assert {"overlay": overlay, "underlay": func["local"]} in far["peers"]
+    for proxy in (tunnel_state(plan, each) for each in plan.proxies):
+        shared = [tunnel for tunnel in proxy["tunnels"] if tunnel["remote"] is None]
+        for host in plan.func_hosts:
+            func = tunnel_state(plan, host)
+            assert func["own"] == func["local"]
+            for near, far in zip(func["tunnels"], shared, strict=True):
+                assert (near["key"], near["remote"]) == (far["key"], proxy["local"])
+                overlay = near["address"].split("/")[0]
+                assert {"overlay": overlay, "underlay": func["local"]} in far["peers"]
+
+
+@lightly
+@given(configurations())
+def test_both_ends_of_every_sync_link_agree(config: dict[str, object]) -> None:
+    plan = make_plan(load_settings(config), "test")
+    links = [
+        [tunnel for tunnel in tunnel_state(plan, proxy)["tunnels"] if tunnel["remote"] is not None]
+        for proxy in plan.proxies
+    ]
+    syncs = [sync_state(plan, proxy)["tenants"] for proxy in plan.proxies]
+    if plan.pair is None:
+        assert links == [[]]
+        assert syncs == [[]]
+        return
+    assert len(links[0]) == len(syncs[0]) == len(plan.tenants)
+    for here, there in ((0, 1), (1, 0)):
+        for link, far, sync in zip(links[here], links[there], syncs[here], strict=True):
+            assert link["remote"] == tunnel_state(plan, plan.proxies[there])["own"]
+            assert (link["key"], link["namespace"], link["device"]) == (
+                far["key"],
+                sync["namespace"],
+                sync["device"],
+            )
+            assert (sync["address"], sync["peer"]) == (
+                link["address"].split("/")[0],
+                far["address"].split("/")[0],
+            )
 
 
 @lightly
@@ -192,6 +320,9 @@ def test_states_are_json(config: dict[str, object]) -> None:
     plan = make_plan(load_settings(config), "test")
     host = plan.func_hosts[-1]
     macs = {tenant.name: f"02:00:00:00:00:{tenant.index:02x}" for tenant in plan.tenants}
-    states: list[object] = [tunnel_state(plan, host), tunnel_state(plan, plan.proxies[0])]
-    states += [user_eni_state(plan, macs), forward_state(plan), nat_state(plan), routes_state(plan, host)]
+    ids = {name: f"eni-{mac}" for name, mac in macs.items()}
+    states: list[object] = [tunnel_state(plan, host), routes_state(plan, host), forward_state(plan)]
+    for proxy in plan.proxies:
+        states += [tunnel_state(plan, proxy), user_eni_state(plan, proxy, macs), nat_state(plan, proxy)]
+        states += [sync_state(plan, proxy), pair_state(plan, proxy, "eni-1", ids, macs)]
     assert json.loads(json.dumps(states)) == states

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from ipaddress import IPv4Address
 from itertools import combinations
 from typing import Any
@@ -16,6 +17,7 @@ from components.planning import make_plan
 from components.settings import load_settings
 from components.validation.ranges import free
 from tests.unit.plan_strategies import configurations, lightly
+from tests.unit.settings_cases import as_single
 
 Config = dict[str, Any]
 
@@ -36,10 +38,11 @@ def addresses_of(plan: Plan) -> Iterator[IPv4Address]:
     for tenant in plan.tenants:
         yield tenant.proxy_overlay_address
         yield from tenant.func_overlay_addresses
-        if tenant.user_eni_address:
-            yield tenant.user_eni_address
+        yield from filter(None, (*tenant.user_eni_addresses, tenant.havip))
         if isinstance(tenant.network, CreatedNetwork):
             yield tenant.network.instance_address
+    if plan.pair:
+        yield from filter(None, (plan.pair.havip, plan.pair.api.endpoint_address))
     if plan.platform.nat_gateway_address:
         yield plan.platform.nat_gateway_address
 
@@ -60,13 +63,17 @@ def test_names_devices_and_keys_are_unique_and_fit(config: Config) -> None:
     for values in zip(*map(_identity, plan.tenants), strict=True):
         assert len(values) == len(set(values))
     for tenant in plan.tenants:
-        assert max(len(tenant.tunnel_device), len(tenant.user_device)) <= 15  # IFNAMSIZ without its NUL
+        devices = (tenant.tunnel_device, tenant.user_device, tenant.sync_device)
+        assert max(map(len, devices)) <= 15  # IFNAMSIZ without its NUL
         assert len(tenant.user_instance_name) <= 63
         assert 0 < tenant.gre_key < 2**32
+        assert 0 < tenant.sync_key < 2**32
+    keys = [key for tenant in plan.tenants for key in (tenant.gre_key, tenant.sync_key)]
+    assert len(keys) == len(set(keys))
 
 
 def _identity(tenant: TenantPlan) -> tuple[str | int, ...]:
-    return tenant.namespace, tenant.tunnel_device, tenant.user_device, tenant.gre_key
+    return tenant.namespace, tenant.tunnel_device, tenant.user_device, tenant.sync_device
 
 
 @lightly
@@ -86,9 +93,13 @@ def test_everything_lies_in_its_network(config: Config) -> None:
         if isinstance(tenant.network, CreatedNetwork):
             first, last = free(tenant.network.subnet_cidr)
             assert first <= tenant.network.instance_address <= last
-            assert tenant.user_eni_address is not None
-            assert first <= tenant.user_eni_address <= last
-            assert tenant.user_eni_address != tenant.network.instance_address
+            assert len(tenant.user_eni_addresses) == len(plan.proxies)
+            assert all(eni and first <= eni <= last for eni in tenant.user_eni_addresses)
+            assert tenant.havip is None or first <= tenant.havip <= last
+    if plan.pair:
+        first, last = free(platform.proxy_subnet)
+        assert first <= plan.pair.havip <= last
+        assert first <= (plan.pair.api.endpoint_address or first) <= last
 
 
 @lightly
@@ -117,13 +128,32 @@ def test_overlay_and_underlay_addresses_map_one_to_one(config: Config) -> None:
 
 
 @lightly
+@given(configurations())
+def test_a_pair_has_havips_and_a_single_proxy_has_none(config: Config) -> None:
+    plan = plan_of(config)
+    havips = [tenant.havip for tenant in plan.tenants]
+    assert len(plan.proxies) == (2 if plan.pair else 1)
+    assert all(havips) if plan.pair else not any(havips)
+    assert plan.tunnel_remote == (plan.pair.havip if plan.pair else plan.proxies[0].address)
+
+
+@lightly
+@given(configurations())
+def test_losing_the_other_proxy_renumbers_nobody(config: Config) -> None:
+    before, after = plan_of(config), plan_of(as_single(config))
+    assert (after.proxies, after.func_hosts) == (before.proxies[:1], before.func_hosts)
+    for old, new in zip(before.tenants, after.tenants, strict=True):
+        assert new == replace(old, havip=None, user_eni_addresses=old.user_eni_addresses[:1])
+
+
+@lightly
 @given(configurations(), st.data())
 def test_fewer_hosts_renumber_nobody(config: Config, data: st.DataObject) -> None:
     fewer = deepcopy(config)
     fewer["func_hosts"]["count"] = data.draw(st.integers(1, config["func_hosts"]["count"]))
     before, after = plan_of(config), plan_of(fewer)
     assert after.func_hosts == before.func_hosts[: len(after.func_hosts)]
-    assert (after.proxies, after.bastion) == (before.proxies, before.bastion)
+    assert (after.proxies, after.bastion, after.pair) == (before.proxies, before.bastion, before.pair)
     for old, new in zip(before.tenants, after.tenants, strict=True):
         assert new.func_overlay_addresses == old.func_overlay_addresses[: len(after.func_hosts)]
         assert new.proxy_overlay_address == old.proxy_overlay_address

@@ -22,7 +22,9 @@ def problems_of(config: Any) -> list[str]:
 
 
 def test_defaults() -> None:
-    settings = load_settings(base("existing"))
+    config = base()
+    del config["redundancy"], config["underlay_mtu"], config["install_packages"], config["access"]["user"]
+    settings = load_settings(config)
     assert settings.underlay_mtu == 9001
     assert settings.install_packages is True
     assert settings.redundancy is Redundancy.SINGLE
@@ -106,9 +108,9 @@ def test_a_stack_may_have_no_tenants_yet() -> None:
         ("func_hosts.count", 248, False),
         ("func_hosts.first_address", "192.168.80.4", True),
         ("func_hosts.first_address", "192.168.80.3", False),
-        ("proxy.first_address", "192.168.4.254", True),
-        ("proxy.first_address", "192.168.4.255", False),
-        ("platform.proxy_subnet", "192.168.4.0/28", True),
+        ("proxy.first_address", "192.168.4.253", True),
+        ("proxy.first_address", "192.168.4.254", False),
+        ("platform.proxy_subnet", "192.168.4.0/24", True),
         ("platform.proxy_subnet", "192.168.4.0/29", False),
         ("access.operator_cidrs", ["11.0.0.0/8"], True),
         ("access.operator_cidrs", ["10.0.0.0/7"], False),
@@ -118,12 +120,16 @@ def test_a_stack_may_have_no_tenants_yet() -> None:
         ("tenants[1].index", 3, False),
         ("tenants[0].name", "a" * 32, True),
         ("tenants[0].name", "a" * 33, False),
+        ("proxy.havip", "192.168.4.254", True),
+        ("proxy.havip", "192.168.4.255", False),
+        ("tenants[0].havip", "172.16.101.254", True),
+        ("tenants[0].havip", "172.16.101.255", False),
         ("tenants[0].overlay.first_func", "10.0.0.252", True),
         ("tenants[0].overlay.first_func", "10.0.0.253", False),
     ],
 )
 def test_bounds(key: str, value: object, accepted: bool) -> None:
-    config = base()
+    config = base("pair")
     put(config, key, value)
     if accepted:
         load_settings(config)
@@ -137,6 +143,11 @@ def test_public_ranges_are_doubted() -> None:
     load_settings(config)
     assert [doubt.key for doubt in warnings_about(config)] == ["tenants[0].cidrs[0]"]
     assert not warnings_about(base("existing"))
+
+
+def test_an_api_in_clear_is_doubted() -> None:
+    (doubt,) = warnings_about(base("pair"))
+    assert (doubt.key, doubt.value) == ("api.scheme", "http")
 
 
 def test_access_is_not_opened_to_everyone_part_by_part() -> None:

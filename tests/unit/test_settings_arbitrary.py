@@ -134,7 +134,7 @@ def test_any_data_instead_of_a_configuration(config: Any) -> None:
 
 @pytest.mark.parametrize("key", every_key())
 @settings(lightly, max_examples=8)
-@given(name=st.sampled_from(["created", "existing"]), value=VALUES)
+@given(name=st.sampled_from(["created", "pair", "existing"]), value=VALUES)
 @example(name="created", value=Odd.HUGE)
 @example(name="created", value="\ud800")
 def test_any_data_at_a_key(key: str, name: str, value: Any) -> None:
@@ -143,7 +143,7 @@ def test_any_data_at_a_key(key: str, name: str, value: Any) -> None:
 
 @lightly
 @given(
-    st.sampled_from(["created", "existing"]),
+    st.sampled_from(["created", "pair", "existing"]),
     st.dictionaries(st.sampled_from(every_key()), VALUES, min_size=2),
 )
 def test_any_data_at_several_keys(name: str, values: Mapping[str, Any]) -> None:

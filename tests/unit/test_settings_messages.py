@@ -10,7 +10,7 @@ from components.settings import ConfigurationError, load_settings
 from tests.unit.settings_cases import Case, all_cases, base
 
 
-@pytest.mark.parametrize("name", ["created", "existing"])
+@pytest.mark.parametrize("name", ["created", "pair", "existing"])
 def test_bases_are_valid(name: str) -> None:
     load_settings(base(name))
 

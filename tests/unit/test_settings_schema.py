@@ -67,7 +67,7 @@ def test_every_key_of_a_stack_file_is_commented(file: Path) -> None:
         explained = is_comment
 
 
-@pytest.mark.parametrize("name", ["created", "existing"])
+@pytest.mark.parametrize("name", ["created", "pair", "existing"])
 def test_valid_configurations_satisfy_the_schema(name: str) -> None:
     assert not errors(stack_file(base(name)))
 
@@ -86,6 +86,10 @@ def test_schema_takes_what_pulumi_makes_of_numbers_and_booleans() -> None:
         ("install_packages", "sometimes"),
         ("func_hots", {}),
         ("access.mode", "vpn"),
+        ("redundancy", "triple"),
+        ("proxy.havip", "shared"),
+        ("api", {"way": "nat"}),
+        ("api", {"endpoint_address": "192.168.4.200"}),
         ("private_key", "in plain text"),
         ("tags", {"aws:x": "y"}),
         ("tenants[0].name", "Alpha"),

@@ -1,0 +1,93 @@
+"""Rules about redundancy: what a pair needs besides a second proxy, and what a single proxy has no use for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from components.plan import ApiWay, Redundancy
+from components.validation.draft import Draft
+from components.validation.problem import Problem, shown
+
+PLATFORM = "platform"  # the name of the HaVip that is no tenant's
+_PLATFORM_KEYS = ("proxy.havip", "api.way", "api.endpoint_address", "api.scheme")
+
+
+def proxies(draft: Draft) -> int:
+    """How many there will be; one where that cannot be read."""
+    redundancy = draft.at("redundancy", Redundancy)
+    return redundancy.value.proxies if redundancy else 1
+
+
+def check(draft: Draft) -> Iterator[Problem]:
+    """Keys of a pair that are missing, or stand where there is none."""
+    redundancy = draft.at("redundancy", Redundancy)
+    if redundancy and redundancy.value is Redundancy.PAIR:
+        yield from _complete(draft)
+        yield from _names(draft)
+        yield from _endpoint(draft)
+    elif redundancy:
+        yield from _of_no_use(draft)
+
+
+def _complete(draft: Draft) -> Iterator[Problem]:
+    if draft.lacks("proxy.havip"):
+        yield _missing(
+            "proxy.havip",
+            "is required with redundancy pair: the address in platform.proxy_subnet that the active proxy holds, and "
+            "that tunnels lead to",
+            "add it, such as havip: 192.168.4.100; or set redundancy to single",
+        )
+    if draft.lacks("api"):
+        yield _missing(
+            "api",
+            "is required with redundancy pair: how proxies reach the EC2 API, by which addresses move",
+            "add it, such as api: {way: endpoint, endpoint_address: 192.168.4.200}; or set redundancy to single",
+        )
+    for tenant in draft.each("tenants"):
+        existing = draft.has(f"{tenant}.vpc_id") or draft.has(f"{tenant}.subnet_id")
+        if draft.lacks(f"{tenant}.havip") and existing and not draft.has(f"{tenant}.create"):
+            yield _missing(
+                f"{tenant}.havip",
+                "is required with redundancy pair in an existing network: the address in its subnet that the active "
+                "proxy holds, and that connections come from",
+                "add one that nothing else has, nor will get",
+            )
+
+
+def _endpoint(draft: Draft) -> Iterator[Problem]:
+    way, key = draft.at("api.way", ApiWay), "api.endpoint_address"
+    if way and way.value is ApiWay.ENDPOINT and draft.lacks(key):
+        yield _missing(
+            key,
+            "is required with api.way endpoint: the endpoint's address in platform.proxy_subnet",
+            "add it, such as endpoint_address: 192.168.4.200",
+        )
+    if way and way.value is ApiWay.OWN and draft.has(key):
+        yield Problem(
+            key=key,
+            value=shown(draft.values[key]),
+            rule="is of no use with api.way own: the stack makes no endpoint then",
+            way_out="leave it out, or set api.way to endpoint",
+        )
+
+
+def _names(draft: Draft) -> Iterator[Problem]:
+    for tenant in draft.each("tenants"):
+        name = draft.at(f"{tenant}.name", str)
+        if name and name.value == PLATFORM:
+            yield name.problem("is what the pair calls its address in the platform VPC", "rename the tenant")
+
+
+def _of_no_use(draft: Draft) -> Iterator[Problem]:
+    for key in (*_PLATFORM_KEYS, *(f"{tenant}.havip" for tenant in draft.each("tenants"))):
+        if draft.has(key):
+            yield Problem(
+                key=key,
+                value=shown(draft.values[key]),
+                rule="is of no use with redundancy single: nothing moves from one proxy to another",
+                way_out="leave it out, or set redundancy to pair",
+            )
+
+
+def _missing(key: str, rule: str, way_out: str) -> Problem:
+    return Problem(key=key, value="", rule=rule, way_out=way_out)
