@@ -5,13 +5,13 @@ import pulumi
 from components.access import OperatorAccess, OperatorAccessArgs
 from components.exports import export_stack
 from components.firewall import Firewall
-from components.firewall_rules import BASTION, FUNC, PROXY, platform_firewall
+from components.firewall_rules import API, BASTION, FUNC, PROXY, platform_firewall
 from components.func_fleet import FuncFleet, FuncFleetArgs
 from components.lookups import check_existing_networks, find_image
 from components.networks import ACCESS, platform_vpc
 from components.planning import make_plan
+from components.proxies import Proxies, ProxiesArgs
 from components.settings_pulumi import private_key, settings_from_pulumi
-from components.single_proxy import SingleProxy, SingleProxyArgs
 from components.user_instances import UserInstances, UserInstancesArgs
 from components.user_network import user_networks
 from components.vpc import Vpc
@@ -46,12 +46,14 @@ func_fleet = FuncFleet(
         place=access.place(image, platform.subnets[FUNC], firewall.groups[FUNC], plan.tags),
     ),
 )
-proxy = SingleProxy(
+proxies = Proxies(
     "proxy",
-    SingleProxyArgs(
+    ProxiesArgs(
         plan=plan,
         access=access,
         place=access.place(image, platform.subnets[PROXY], firewall.groups[PROXY], plan.tags),
+        vpc_id=platform.vpc_id,
+        api_group=firewall.groups.get(API),
         user_networks=tenant_networks,
     ),
 )
@@ -63,6 +65,6 @@ export_stack(
     plan=plan,
     image=image,
     access=access,
-    hosts=(*func_fleet.hosts, *proxy.hosts, *user_instances.hosts.values()),
-    user_enis={proxy.hosts[0].plan.name: proxy.user_enis},
+    hosts=(*func_fleet.hosts, *proxies.hosts, *user_instances.hosts.values()),
+    user_enis=proxies.user_enis,
 )

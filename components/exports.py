@@ -2,8 +2,10 @@
 
 - schema_version: goes up when an output changes its meaning
 - hosts, by name: role, instance id, image, private address, and `ssh` (null where there is no way in)
-- tenants, by name: addresses and devices of the path, user ENIs by proxy, the user instance
-- plan: what holds for the whole stack: region, zone, MTUs, the tunnels' remote, the image
+- tenants, by name: addresses and devices of the path, user ENIs by proxy, the HaVip (null without a pair), the
+  user instance
+- plan: what holds for the whole stack: region, zone, MTUs, the proxies, the platform's HaVip (null without a pair),
+  the tunnels' remote, the image
 - access: how the operator gets in
 """
 
@@ -18,7 +20,7 @@ from components.host import Host, Image
 from components.plan import CreatedNetwork, Plan, Role, TenantPlan
 from components.user_eni import UserEni
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SSH_PORT = 22
 
 
@@ -72,6 +74,7 @@ def _tenant(
         "func_overlay_addresses": {
             host.name: str(tenant.func_overlay_addresses[host.index]) for host in plan.func_hosts
         },
+        "havip": None if tenant.havip is None else str(tenant.havip),
         "user_enis": {proxy: _user_eni(enis[tenant.name]) for proxy, enis in user_enis.items()},
         "user_instance": _user_instance(tenant),
     }
@@ -94,6 +97,8 @@ def _plan(plan: Plan, image: Image) -> dict[str, object]:
         "availability_zone": plan.availability_zone,
         "redundancy": plan.redundancy.value,
         "platform_cidr": str(plan.platform.vpc_cidr),
+        "proxies": [proxy.name for proxy in plan.proxies],
+        "havip": None if plan.pair is None else str(plan.pair.havip),
         "tunnel_remote": str(plan.tunnel_remote),
         "underlay_mtu": plan.underlay_mtu,
         "tunnel_mtu": plan.tunnel_mtu,

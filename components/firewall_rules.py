@@ -13,6 +13,7 @@ from components.plan import (
     ECHO_TCP_PORT,
     AccessMode,
     CreatedNetwork,
+    PairPlan,
     Plan,
     TenantPlan,
 )
@@ -20,11 +21,13 @@ from components.plan import (
 FUNC = "func"
 PROXY = "proxy"
 BASTION = "bastion"
+API = "api"
 USER_ENI = "eni"
 USER_INSTANCE = "instance"
 
 GRE = Traffic(name="gre", protocol="47")
 UNREACHABLE = Traffic(name="unreachable", protocol="icmp", from_port=3, to_port=-1)  # path MTU discovery
+VRRP = Traffic(name="vrrp", protocol="112")
 ECHO = Traffic(name="echo", protocol="icmp", from_port=8, to_port=-1)
 SSH = Traffic(name="ssh", protocol="tcp", from_port=22, to_port=22)
 HTTP = Traffic(name="http", protocol="tcp", from_port=80, to_port=80)
@@ -37,11 +40,16 @@ INTERNET = IPv4Network("0.0.0.0/0")
 
 
 def platform_firewall(plan: Plan, vpc_id: pulumi.Input[str]) -> FirewallArgs:
-    """Func hosts and proxies talk GRE to each other; the operator gets in by SSH."""
+    """Func hosts and proxies talk GRE to each other, so do the proxies of a pair; the operator gets in by SSH."""
     groups = {FUNC: "Func hosts: tunnels to the proxies", PROXY: "Proxies: tunnels to the func hosts"}
     if plan.bastion is not None:
         groups[BASTION] = "Bastion: the operator's way in"
     rules = [*_tunnel_rules(), *_ssh_rules(plan), *_package_rules(plan, FUNC, PROXY)]
+    if plan.pair is not None:
+        rules += _pair_rules()
+        rules += _api_rules(plan.pair, rules)
+        if plan.pair.api.endpoint_address is not None:
+            groups[API] = "EC2 API endpoint: proxies claim their pair's addresses"
     return FirewallArgs(vpc_id=vpc_id, groups=groups, rules=rules, tags=plan.tags)
 
 
@@ -64,6 +72,34 @@ def _tunnel_rules() -> Iterator[Rule]:
             yield Rule(
                 group=here, direction=direction, traffic=UNREACHABLE, peer=there, why="Path MTU discovery"
             )
+
+
+def _pair_rules() -> Iterator[Rule]:
+    reasons = {
+        VRRP: "Who of the pair is active",
+        GRE: "Synchronisation of connections",
+        ECHO: "Whether the other one lives",
+    }
+    for traffic, why in reasons.items():
+        for direction in Direction:
+            yield Rule(group=PROXY, direction=direction, traffic=traffic, peer=PROXY, why=why)
+
+
+def _api_rules(pair: PairPlan, others: list[Rule]) -> Iterator[Rule]:
+    """To the stack's endpoint; on a way of the operator's the API may be anywhere."""
+    traffic = next(traffic for traffic in (HTTP, HTTPS) if traffic.from_port == pair.api.port)
+    to_endpoint = pair.api.endpoint_address is not None
+    rule = Rule(
+        group=PROXY,
+        direction=Direction.EGRESS,
+        traffic=traffic,
+        peer=API if to_endpoint else INTERNET,
+        why="EC2 API: the active proxy claims the HaVips",
+    )
+    if rule.name not in {other.name for other in others}:  # hosts that install packages have it already
+        yield rule
+    if to_endpoint:
+        yield Rule(group=API, direction=Direction.INGRESS, traffic=traffic, peer=PROXY, why="Proxies")
 
 
 def _ssh_rules(plan: Plan) -> Iterator[Rule]:

@@ -41,7 +41,7 @@ class FuncFleet(pulumi.ComponentResource):
 
     def _configure(self, host: Host, args: FuncFleetArgs) -> None:
         states = {
-            Concern.PACKAGES: packages_state(args.plan),
+            Concern.PACKAGES: packages_state(args.plan, host.plan),
             Concern.TUNNEL: tunnel_state(args.plan, host.plan),
             Concern.ROUTES: routes_state(args.plan, host.plan),
         }

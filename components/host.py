@@ -46,10 +46,12 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class HostArgs:
-    """What a host is, and where it stands."""
+    """What a host is, and where it stands; `profile` gives it a role, by name."""
 
     host: HostPlan
     place: Place
+    placement_group: pulumi.Input[str] | None = None
+    profile: pulumi.Input[str] | None = None
 
 
 class Host(pulumi.ComponentResource):
@@ -89,6 +91,8 @@ class Host(pulumi.ComponentResource):
             private_ip=str(args.host.address),
             vpc_security_group_ids=[args.place.group.id],
             key_name=args.place.key.name,
+            placement_group=args.placement_group,
+            iam_instance_profile=args.profile,
             metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
                 http_endpoint="enabled",
                 http_tokens="required",

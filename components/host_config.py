@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
-from pulumi_command import remote
 
 from components.access import OperatorAccess
 from components.host import Host
+from components.host_command import host_command
 from components.host_scripts import Concern, configuration_script
 
 State = Mapping[str, object]
@@ -21,58 +21,42 @@ class HostConfigArgs:
     """`states`: by concern, in the order of applying.
 
     `between`: makes what has to be there ahead of a concern, given what is ahead of that: the concern before.
+    `after`: what the first concern waits for, besides that the host can be reached.
     """
 
     host: Host
     access: OperatorAccess
     states: Mapping[Concern, State | pulumi.Output[State]]
     between: Mapping[Concern, Between] = field(default_factory=dict)
+    after: Sequence[pulumi.Resource] = ()
 
 
 class HostConfig(pulumi.ComponentResource):
     """What a host is told, concern after concern. A replaced host is told everything again.
 
-    Nothing in it is secret but the connection, so that changes can be read in a preview.
+    Nothing in it is secret but the connection, so that changes can be read in a preview. Who waits for `done`
+    waits for all of it.
     """
+
+    done: tuple[pulumi.Resource, ...]
 
     def __init__(self, name: str, args: HostConfigArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("causeway:host:HostConfig", name, None, opts)
-        connection = args.access.connection(args.host)
-        before = args.access.reachable(args.host)
+        before: list[pulumi.Resource] = [*args.access.reachable(args.host), *args.after]
         for concern, state in args.states.items():
             if concern in args.between:
                 before = [*before, *args.between[concern](before)]
-            before = [self._configure(name, args, concern, state, connection, before)]
-        self.register_outputs({})
-
-    def _configure(
-        self,
-        name: str,
-        args: HostConfigArgs,
-        concern: Concern,
-        state: State | pulumi.Output[State],
-        connection: remote.ConnectionArgs,
-        before: list[pulumi.Resource],
-    ) -> pulumi.Resource:
-        command: pulumi.Resource = remote.Command(
-            f"{name}-{concern.replace('_', '-')}",
-            connection=connection,
-            create="sudo bash -s",  # also runs as the update: the script makes the host equal to its state
-            stdin=_script(concern, state),
-            add_previous_output_in_env=False,  # a stock sshd refuses such variables
-            logging=remote.Logging.STDOUT,  # a line per change; what goes wrong is part of the error anyway
-            opts=pulumi.ResourceOptions(
+            command = host_command(
+                f"{name}-{concern.replace('_', '-')}",
+                args.host,
+                args.access,
+                _script(concern, state),
+                before=before,
                 parent=self,
-                depends_on=before,
-                # Not replace_with: the engine then deletes the Command ahead of the instance, with a provider
-                # that it may not have loaded yet. This one also holds after an interrupted run.
-                replacement_trigger=args.host.instance_id,
-                deleted_with=args.host.instance,
-                # A preview without the private key would else show a change of every Command.
-                ignore_changes=None if args.access.connections_are_known else ["connection"],
-            ),
-        )
-        return command
+            )
+            before = [command]
+        self.done = tuple(before)
+        self.register_outputs({})
 
 
 def _script(concern: Concern, state: State | pulumi.Output[State]) -> pulumi.Input[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "hostscripts"
 RECEIVER = "receive.sh"
+STEPS = "steps.sh"
 SCRIPTS_ON_HOST = "/opt/causeway"
 STATE_ON_HOST = "/etc/causeway"
 END_OF_FILE = "CAUSEWAY_END_OF_FILE"
@@ -22,10 +24,19 @@ class Concern(StrEnum):
     INPUT = "input"
     USER_ENI = "user_eni"
     TUNNEL = "tunnel"
+    SYNC = "sync"
     NAT = "nat"
     FORWARD = "forward"
+    PAIR = "pair"
     ROUTES = "routes"
     ECHO = "echo"
+
+
+class Step(StrEnum):
+    """What a pair's proxy does around a change; functions of `STEPS`."""
+
+    STEPS_ASIDE = "steps_aside"
+    IS_READY = "is_ready"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +65,14 @@ COMMON = (
 )
 EXTRA: Mapping[Concern, Sequence[HostFile]] = {
     Concern.INPUT: (_unit("causeway-input.service"),),
+    Concern.SYNC: (_unit("causeway-sync@.service"), _script("pair")),
+    Concern.PAIR: (
+        _script("pair_watch.sh"),
+        _script("pair_health.sh"),
+        _script("pair"),
+        _unit("causeway-pair.service"),
+        _unit("causeway-keepalived.service"),
+    ),
     Concern.ECHO: (_script("echo_service.py"),),
 }
 
@@ -81,6 +100,29 @@ def configuration_script(concern: Concern, state: Mapping[str, object], director
         "main </dev/null\n",
     ]
     return "".join(parts)
+
+
+def step_script(step: Step, digest: str, directory: Path | None = None) -> str:
+    """A bash script for `sudo bash -s`, whole or not at all. `digest`: of what makes the step necessary."""
+    return f"{_text((directory or DIRECTORY) / STEPS)}main() {{\n{step} {digest}\n}}\nmain </dev/null\n"
+
+
+def digest_of(states: Mapping[Concern, Mapping[str, object]], directory: Path | None = None) -> str:
+    """Of all that a host is told: the files and the states, but not the peers of its tunnels.
+
+    These come and go with func hosts, and disturb nobody.
+    """
+    told = hashlib.sha256()
+    for concern, state in states.items():
+        told.update(configuration_script(concern, _without_peers(state), directory).encode())
+    return told.hexdigest()
+
+
+def _without_peers(state: Mapping[str, object]) -> Mapping[str, object]:
+    tunnels = state.get("tunnels")
+    if not isinstance(tunnels, list):
+        return state
+    return {**state, "tunnels": [{**tunnel, "peers": []} for tunnel in tunnels]}
 
 
 def _text(path: Path) -> str:

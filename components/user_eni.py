@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.plan import TenantPlan
+from components.plan import HostPlan, TenantPlan
 from components.tags import tagged
 
 
@@ -19,8 +19,9 @@ class UserEniArgs:
     tenant: TenantPlan
     subnet_id: pulumi.Input[str]
     group_id: pulumi.Input[str]
-    proxy_name: str
+    proxy: HostPlan
     instance_id: pulumi.Input[str]
+    reserved: Sequence[pulumi.Resource]  # addresses that AWS must not choose for it
     tags: Mapping[str, str]
 
 
@@ -32,6 +33,7 @@ class UserEni(pulumi.ComponentResource):
     """
 
     eni_id: pulumi.Output[str]
+    arn: pulumi.Output[str]
     mac_address: pulumi.Output[str]
     private_ip: pulumi.Output[str]
 
@@ -39,25 +41,27 @@ class UserEni(pulumi.ComponentResource):
         super().__init__("causeway:proxy:UserEni", name, None, opts)
         self._name, self._args = name, args
         eni = self._make_eni(name, args)
-        self.eni_id, self.mac_address, self.private_ip = eni.id, eni.mac_address, eni.private_ip
+        self.eni_id, self.arn = eni.id, eni.arn
+        self.mac_address, self.private_ip = eni.mac_address, eni.private_ip
         self.register_outputs({"macAddress": self.mac_address})
 
     def _make_eni(self, name: str, args: UserEniArgs) -> aws.ec2.NetworkInterface:
-        address = args.tenant.user_eni_address
+        address, proxy_name = args.tenant.user_eni_addresses[args.proxy.index], args.proxy.name
         return aws.ec2.NetworkInterface(
             f"{name}-eni",
             subnet_id=args.subnet_id,
             private_ips=[str(address)] if address else None,
             security_groups=[args.group_id],
-            description=f"Causeway: tenant {args.tenant.name} on {args.proxy_name}",
+            description=f"Causeway: tenant {args.tenant.name} on {proxy_name}",
             tags=tagged(
                 args.tags,
-                f"{args.proxy_name}-{args.tenant.name}",
+                f"{proxy_name}-{args.tenant.name}",
                 role="user-eni",
-                proxy=args.proxy_name,
+                proxy=proxy_name,
             ),
             opts=pulumi.ResourceOptions(
                 parent=self,
+                depends_on=list(args.reserved),
                 # The provider would unassign every address that the program does not name.
                 ignore_changes=["private_ips", "private_ips_count", "private_ip_lists"],
                 # So another primary address, which needs another interface, has to be noticed here.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from tests.unit.pulumi_mocks import SECRET, CallFailedError, Graph, Json, run_program
+from tests.unit.pulumi_mocks import SECRET, UNKNOWN, CallFailedError, Graph, Json, run_program
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 STACKS = PROJECT / "stacks"
-ALL_STACKS = sorted(path.stem.removeprefix("Pulumi.") for path in STACKS.glob("Pulumi.*.yaml"))
+STACK_FILES = sorted(path.stem.removeprefix("Pulumi.") for path in STACKS.glob("Pulumi.*.yaml"))
 ACCOUNT = "123456789012"
+EC2_ARN = f"arn:aws:ec2:us-east-1:{ACCOUNT}"
 NEWEST_IMAGE = "ami-0debian13newest00"
 COMMAND = "command:remote:Command"
 
@@ -25,6 +27,8 @@ _PAIR = Ed25519PrivateKey.generate()
 PUBLIC_KEY = _PAIR.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 PRIVATE_KEY = _PAIR.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
 
+LAB_PAIR = "lab-pair"  # not a file: the lab's stack with a pair
+ALL_STACKS = [*STACK_FILES, LAB_PAIR]
 Configuration = dict[str, Any]
 Change = Callable[[Configuration], None]
 
@@ -58,7 +62,22 @@ def run_stack(
 @cache
 def graph_of(stack: str, *, preview: bool = False) -> Graph:
     """The stack as its file has it. The same graph for every test, so none may change it."""
+    if stack == LAB_PAIR:
+        return run_stack("lab", change=become_pair, preview=preview)
     return run_stack(stack, preview=preview)
+
+
+def become_pair(configuration: Configuration) -> None:
+    """The lab's stack gets what a pair needs."""
+    configuration["causeway:redundancy"] = "pair"
+    configuration["causeway:proxy"]["havip"] = "192.168.4.100"
+    configuration["causeway:api"] = {
+        "way": "endpoint",
+        "endpoint_address": "192.168.4.200",
+        "scheme": "http",
+    }
+    for tenant in configuration["causeway:tenants"]:
+        tenant["havip"] = str(IPv4Network(tenant["cidrs"][0])[100])
 
 
 def stack_configuration(stack: str) -> Configuration:
@@ -90,12 +109,23 @@ def computed_by_aws(kind: str, name: str, inputs: Mapping[str, Json]) -> dict[st
     seed = sum(name.encode()) % 200 + 10
     match kind:
         case "aws:ec2/instance:Instance":
-            return {"primaryNetworkInterfaceId": f"{name}-primary"}
+            arn = f"{EC2_ARN}:instance/{name}-id"
+            return {"arn": arn, "primaryNetworkInterfaceId": f"{name}-primary"}
         case "aws:ec2/eip:Eip":
             return {"publicIp": f"198.19.{seed}.{len(name)}"}
         case "aws:ec2/networkInterface:NetworkInterface":
             addresses = inputs.get("privateIps") or [f"172.31.{seed}.{len(name)}"]
-            return {"macAddress": f"02:00:00:00:{len(name):02x}:{seed:02x}", "privateIp": addresses[0]}
+            return {
+                "arn": f"{EC2_ARN}:network-interface/{name}-id",
+                "macAddress": f"02:00:00:00:{len(name):02x}:{seed:02x}",
+                "privateIp": addresses[0],
+            }
+        case (
+            "aws:iam/role:Role"
+            | "aws:iam/instanceProfile:InstanceProfile"
+            | "aws:ec2/placementGroup:PlacementGroup"
+        ):
+            return {"name": f"{name}-0123456"}
         case _:
             return {}
 
@@ -132,12 +162,22 @@ def readable(graph: Graph) -> Json:
 
 def _readable_entry(key: str, entry: dict[str, Json]) -> Json:
     entry = _masked(entry)
-    if key.startswith(COMMAND) and "receive_file" in entry["inputs"]["stdin"]:
+    if not key.startswith(COMMAND):
+        return entry
+    if "receive_file" in entry["inputs"]["stdin"]:
         entry["inputs"]["stdin"] = {
             path: json.loads(text) if path.endswith(".json") else "…"
             for path, text in received_files(entry["inputs"]["stdin"]).items()
         }
+    elif entry["inputs"]["stdin"] != UNKNOWN:
+        entry["inputs"]["stdin"] = {f"{step_of(entry['inputs']['stdin'])[0]} DIGEST": "…"}
     return entry
+
+
+def step_of(stdin: str) -> tuple[str, str]:
+    """What a pair's proxy does in a Command around a change, and the digest of that."""
+    step, digest = stdin.split("\nmain() {\n", 1)[1].splitlines()[0].split()
+    return step, digest
 
 
 def received_files(stdin: str) -> dict[str, str]:

@@ -35,6 +35,8 @@ def _unknown(arguments: type, value: Json, path: str) -> list[str]:
     wrong = [f"{path}{name}" for name in value if name not in properties]
     for name, item in value.items():
         nested = _nested(properties.get(name))
+        if isinstance(item, str) and _is_text(properties.get(name)):
+            continue
         items = item if isinstance(item, list) else [item]
         if nested is not None:
             wrong += [found for one in items for found in _unknown(nested, one, f"{path}{name}.")]
@@ -69,6 +71,11 @@ def _properties(arguments: type) -> dict[str, object]:
     hints = typing.get_type_hints(arguments, vars(import_module(arguments.__module__)))
     types = _types.input_type_types(arguments)
     return {wire: types.get(wire, hints.get(python)) for python, wire in names.items()}
+
+
+def _is_text(hint: object) -> bool:
+    """Whether text will do, as for a policy document."""
+    return hint is str or any(map(_is_text, typing.get_args(hint)))
 
 
 def _nested(hint: object) -> type | None:

@@ -146,7 +146,10 @@ def test_a_user_eni_is_attached_to_a_proxy_that_is_closed_to_it() -> None:
         resources = graph_of(stack).resources
         for name, entry in resources.items():
             if name.startswith(ATTACHMENT):
-                assert f"{COMMAND}::proxy-0-input" in entry["dependsOn"]
+                proxy = (
+                    name.split("::")[1].removesuffix("-user1-attachment").removesuffix("-user2-attachment")
+                )
+                assert f"{COMMAND}::{proxy}-input" in entry["dependsOn"]
 
 
 def test_hosts_that_install_packages_behind_a_bastion_get_a_way_out_and_no_way_in() -> None:

@@ -15,11 +15,12 @@ from tests.unit.program import ALL_STACKS, COMMAND, Configuration, graph_of, rea
 from tests.unit.program_schema import unknown_inputs
 from tests.unit.pulumi_mocks import UNKNOWN, Json
 
+OPEN = ("input", "user-eni")
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def test_the_stacks_are_the_known_ones() -> None:
-    assert ALL_STACKS == ["dev", "lab", "prod"]
+    assert ALL_STACKS == ["dev", "lab", "prod", "lab-pair"]
 
 
 @pytest.mark.parametrize("stack", ALL_STACKS)
@@ -40,10 +41,15 @@ def test_first_preview_has_the_same_resources(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", ALL_STACKS)
 def test_first_preview_shows_what_hosts_will_be_told(stack: str) -> None:
-    """Only what needs the MACs of ENIs that are not made yet stays open."""
+    """Only what needs the MACs or ids of ENIs that are not made yet stays open."""
     resources = graph_of(stack, preview=True).resources
     stdin = {key.split("::")[1]: entry["inputs"].get("stdin") for key, entry in resources.items()}
-    assert [name for name, text in stdin.items() if text == UNKNOWN] == ["proxy-0-input", "proxy-0-user-eni"]
+    is_pair = graph_of(stack).outputs["plan"]["redundancy"] == "pair"
+    assert [name for name, text in stdin.items() if text == UNKNOWN] == (
+        [f"proxy-{index}-{of}" for index in (0, 1) for of in ("steps-aside", *OPEN, "pair", "ready")]
+        if is_pair
+        else [f"proxy-0-{of}" for of in OPEN]
+    )
 
 
 @pytest.mark.parametrize("stack", ["lab", "prod"])

@@ -1,0 +1,68 @@
+"""What a proxy may ask of AWS: nothing, but to move a pair's addresses to its own interfaces."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components.tags import tagged
+
+ACTION = "ec2:AssignPrivateIpAddresses"
+_ASSUME = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimRoleArgs:
+    """Whose role."""
+
+    proxy_name: str
+    tags: Mapping[str, str]
+
+
+class ClaimRole(pulumi.ComponentResource):
+    """A proxy's role, in a profile for its instance. It may do nothing until `allow` is called.
+
+    A single proxy has one too: AWS takes its time to give a running instance the credentials of its first role.
+    """
+
+    profile_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ClaimRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("causeway:proxy:ClaimRole", name, None, opts)
+        self._name = name
+        tags = tagged(args.tags, args.proxy_name)
+        child = pulumi.ResourceOptions(parent=self)
+        self._role = aws.iam.Role(
+            f"{name}-role",
+            description=f"Causeway: {args.proxy_name} claims the addresses of its pair",
+            assume_role_policy=json.dumps(_ASSUME),
+            tags=tags,
+            opts=child,
+        )
+        profile = aws.iam.InstanceProfile(f"{name}-profile", role=self._role.name, tags=tags, opts=child)
+        self.profile_name = profile.name
+        self.register_outputs({"profileName": self.profile_name})
+
+    def allow(self, enis: Sequence[pulumi.Output[str]]) -> pulumi.Resource:
+        """Let it claim addresses for the interfaces with these ARNs, and do nothing else.
+
+        AWS has no condition on the address: any of the interface's subnet can be claimed that is nobody's primary
+        one. That is why proxies have a subnet of their own.
+        """
+        statement = {"Effect": "Allow", "Action": ACTION, "Resource": list(enis)}
+        policy: pulumi.Resource = aws.iam.RolePolicy(
+            f"{self._name}-policy",
+            role=self._role.name,
+            policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [statement]}),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return policy

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# What a pair's proxy does around a change that could disturb: it lets the other one forward meanwhile, and is whole again
+# before that one's turn comes.
+#
+# The text of such a command goes to `sudo bash -s` by stdin and has this form:
+#
+#   <the bytes of this file>
+#   main() {
+#   steps_aside DIGEST
+#   }
+#   main </dev/null
+#
+# DIGEST is of all that a proxy is told, but the func hosts it knows. One that this proxy is ready with already, as when only
+# the operator's key is another one, asks for no step.
+
+set -euo pipefail
+
+readonly PAIR=${CAUSEWAY_ROOT:-}/opt/causeway/pair RUN=${CAUSEWAY_ROOT:-}/run/causeway
+readonly READY_WITHIN_S=${CAUSEWAY_READY_WITHIN_S:-90} SWITCH_WITHIN_S=60
+
+# The other proxy forwards, where it can. One that cannot keeps nobody from mending the pair: that is said, no more.
+steps_aside() {
+  local status=0
+  if [[ ! -x $PAIR || ! -f $RUN/pair/state.json ]]; then
+    echo "causeway: no pair here yet: nothing to step aside from"
+  elif is_done_with "$1"; then
+    echo "causeway: nothing changes that could disturb"
+  else
+    timeout --kill-after=5 "$SWITCH_WITHIN_S" "$PAIR" step-aside || status=$?
+    case $status in
+      0) ;;
+      2) echo "causeway: not active: nothing to do" ;;
+      *) echo "causeway: warning: the other proxy does not take over, so this one is changed while it is active" | tee /dev/stderr ;;
+    esac
+  fi
+}
+
+# This proxy could take over, or is active and has every HaVip.
+is_ready() {
+  local deadline=$((SECONDS + READY_WITHIN_S)) said=''
+  until said=$(timeout --kill-after=5 20 "$PAIR" ready 2>&1); do
+    if ((SECONDS >= deadline)); then
+      printf 'causeway: error: not ready after %s s, so the other proxy is left as it is:\n%s\n' "$READY_WITHIN_S" "$said" >&2
+      exit 1
+    fi
+    sleep 0.5
+  done
+  printf '%s\n' "$said"
+  printf '%s\n' "$1" >"$RUN/done_with"
+}
+
+is_done_with() {
+  local known=''
+  [[ ! -f $RUN/done_with ]] || read -r known <"$RUN/done_with" || true
+  [[ $known == "$1" ]]
+}
