@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 
+from tests.unit import program_rules_pair
 from tests.unit.program import COMMAND, PRIVATE_KEY, received_files
 from tests.unit.program_schema import accepts
 from tests.unit.pulumi_mocks import SECRET, UNKNOWN, Graph, Json
@@ -199,6 +200,7 @@ def _shows(value: Json, text: str) -> bool:
 
 
 RULES: tuple[Rule, ...] = (
+    *program_rules_pair.RULES,
     no_way_in_from_everywhere,
     ssh_from_the_operator_only,
     groups_open_nothing_by_themselves,

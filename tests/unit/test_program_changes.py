@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from functools import cache
 from pathlib import Path
@@ -9,8 +10,19 @@ from pathlib import Path
 import pytest
 
 from components import host_scripts
-from tests.unit.program import ALL_STACKS, COMMAND, Configuration, graph_of, received_files, run_stack
-from tests.unit.program_rules import ATTACHMENT, ENI, INSTANCE, RULES
+from tests.unit.program import (
+    ALL_STACKS,
+    COMMAND,
+    LAB_PAIR,
+    Configuration,
+    become_pair,
+    graph_of,
+    received_files,
+    run_stack,
+    step_of,
+)
+from tests.unit.program_rules import ATTACHMENT, EGRESS, ENI, GROUP, INSTANCE, RULES
+from tests.unit.program_rules_pair import ENDPOINT
 from tests.unit.pulumi_mocks import DuplicateResourceError, Graph, run_program
 
 
@@ -41,6 +53,86 @@ def test_one_more_func_host_touches_itself_and_the_proxys_tunnels() -> None:
         "func-1-tunnel",
         "func-1-routes",
     }
+
+
+def test_a_func_host_more_makes_no_proxy_of_a_pair_step_aside() -> None:
+    def two_func_hosts(configuration: Configuration) -> None:
+        become_pair(configuration)
+        configuration["causeway:func_hosts"]["count"] = 2
+
+    assert changed(graph_of(LAB_PAIR), run_stack("lab", change=two_func_hosts)) == {
+        f"{COMMAND}::proxy-0-tunnel",
+        f"{COMMAND}::proxy-1-tunnel",
+    }
+
+
+def test_a_second_proxy_replaces_nothing_of_the_first_one() -> None:
+    single, pair = graph_of("lab"), graph_of(LAB_PAIR)
+    assert single.resources.keys() <= pair.resources.keys()
+    both = changed(single, pair)
+    told = ("packages", "tunnel", "sync", "nat", "pair")
+    assert {key for key in both if key.startswith(COMMAND)} == {
+        f"{COMMAND}::func-0-tunnel",
+        *(f"{COMMAND}::proxy-0-{concern}" for concern in told),
+    } | {key for key in both if key == f"{COMMAND}::proxy-0-forward"}
+    for key in both - {key for key in both if key.startswith(COMMAND)}:
+        before, after = single.resources[key], pair.resources[key]
+        assert before["inputs"] == after["inputs"], key
+        assert before.get("parent") == after.get("parent")
+        assert before.get("replacementTrigger") == after.get("replacementTrigger")
+
+
+@pytest.mark.parametrize(
+    ("script", "steps"), [("nat.sh", True), ("routes.sh", False), ("echo.sh", False), ("pair_watch.sh", True)]
+)
+def test_an_edited_script_makes_proxies_that_carry_it_step_aside(
+    script: str, steps: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_scripts, "DIRECTORY", scripts_with(script, tmp_path))
+    both = changed(graph_of(LAB_PAIR), run_stack("lab", change=become_pair))
+    stepping = {f"{COMMAND}::proxy-{index}-{step}" for index in (0, 1) for step in ("steps-aside", "ready")}
+    assert both & stepping == (stepping if steps else set())
+
+
+def test_what_a_proxy_does_around_a_change_is_the_same_change() -> None:
+    resources = graph_of(LAB_PAIR).resources
+    for proxy in ("proxy-0", "proxy-1"):
+        aside, ready = (
+            step_of(resources[f"{COMMAND}::{proxy}-{step}"]["inputs"]["stdin"])
+            for step in ("steps-aside", "ready")
+        )
+        assert (aside[0], ready[0]) == ("steps_aside", "is_ready")
+        assert aside[1] == ready[1]
+        assert re.fullmatch("[0-9a-f]{64}", aside[1])
+
+
+def test_proxies_on_a_way_of_the_operators_get_no_endpoint() -> None:
+    def own_way(configuration: Configuration) -> None:
+        become_pair(configuration)
+        configuration["causeway:api"] = {"way": "own"}
+
+    graph = run_stack("lab", change=own_way)
+    assert not graph.of_type(ENDPOINT, f"{GROUP}::platform-api")
+    rule = graph.resources[f"{EGRESS}::platform-proxy-egress-https-0.0.0.0-0"]
+    assert (rule["inputs"]["fromPort"], rule["inputs"]["toPort"]) == (443, 443)
+    assert [broken for rule in RULES for broken in rule(graph)] == []
+
+    def install_too(configuration: Configuration) -> None:
+        own_way(configuration)
+        configuration["causeway:install_packages"] = True
+
+    assert (
+        f"{EGRESS}::platform-proxy-egress-https-0.0.0.0-0" in run_stack("lab", change=install_too).resources
+    )
+
+
+def test_an_eni_that_aws_chooses_an_address_for_comes_after_the_reservation() -> None:
+    """Else it might get the HaVip."""
+    for key, entry in graph_of(LAB_PAIR).of_type(ENI).items():
+        assert (
+            "aws:ec2/subnetCidrReservation:SubnetCidrReservation::havip-alpha-reservation"
+            in entry["dependsOn"]
+        ), key
 
 
 def test_one_func_host_less_leaves_the_others_alone() -> None:

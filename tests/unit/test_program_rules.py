@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
 
 from tests.unit import program_rules as rules
-from tests.unit.program import ALL_STACKS, COMMAND, PRIVATE_KEY, graph_of
+from tests.unit import program_rules_pair as pair
+from tests.unit.program import ALL_STACKS, COMMAND, LAB_PAIR, PRIVATE_KEY, graph_of
 from tests.unit.program_rules import (
     ATTACHMENT,
     DEFAULT_GROUP,
@@ -20,6 +22,7 @@ from tests.unit.program_rules import (
     RULES,
     Rule,
 )
+from tests.unit.program_rules_pair import ACTION
 from tests.unit.pulumi_mocks import SECRET, Graph, Json
 
 Doctor = Callable[[Graph], str]  # breaks the graph and says where
@@ -27,6 +30,8 @@ Doctor = Callable[[Graph], str]  # breaks the graph and says where
 PROXY = f"{INSTANCE}::proxy-0-instance"
 USER_ENI = f"{ENI}::proxy-0-user1-eni"
 TUNNEL = f"{COMMAND}::proxy-0-tunnel"
+FUNC = f"{INSTANCE}::func-0-instance"
+API_ENDPOINT = f"{pair.ENDPOINT}::proxy-pair-api-endpoint"
 
 
 @pytest.mark.parametrize("stack", ALL_STACKS)
@@ -96,6 +101,51 @@ def show_key_in_an_output(graph: Graph) -> str:
 def put_secret_into_an_output(graph: Graph) -> str:
     graph.outputs["hosts"]["proxy-0"]["key"] = {SECRET: "whatever"}
     return "outputs"
+
+
+def add_resource(kind: str) -> Doctor:
+    def doctor(graph: Graph) -> str:
+        graph.resources[f"{kind}::doctored"] = {"inputs": {}, "dependsOn": []}
+        return f"{kind}::doctored"
+
+    return doctor
+
+
+def reserve_otherwise(name: str, value: str) -> Doctor:
+    def doctor(graph: Graph) -> str:
+        graph.resources[f"{pair.RESERVATION}::havip-alpha-reservation"]["inputs"][name] = value
+        return "alpha"
+
+    return doctor
+
+
+def change_statement(**statement: Json) -> Doctor:
+    def doctor(graph: Graph) -> str:
+        key = f"{pair.POLICY}::proxy-0-policy"
+        document = json.loads(graph.resources[key]["inputs"]["policy"])
+        document["Statement"][0].update(statement)
+        graph.resources[key]["inputs"]["policy"] = json.dumps(document)
+        return key
+
+    return doctor
+
+
+def _eni(name: str) -> str:
+    return f"arn:aws:ec2:us-east-1:123456789012:network-interface/{name}"
+
+
+def pack_together(graph: Graph) -> str:
+    graph.resources[f"{pair.PLACEMENT}::proxy-spread"]["inputs"]["strategy"] = "cluster"
+    return PROXY
+
+
+def forget_dependency(name: str, other: str) -> Doctor:
+    def doctor(graph: Graph) -> str:
+        key = f"{COMMAND}::{name}"
+        graph.resources[key]["dependsOn"].remove(f"{COMMAND}::{other}")
+        return key
+
+    return doctor
 
 
 SSH = {"ipProtocol": "tcp", "fromPort": 22, "toPort": 22}
@@ -180,6 +230,81 @@ DOCTORED: list[tuple[Rule, Doctor]] = [
     (rules.no_secret_in_plain, set_input(TUNNEL, "stdin", f"echo '{PRIVATE_KEY}'")),
     (rules.no_secret_in_plain, show_key_in_an_output),
     (rules.no_secret_in_plain, put_secret_into_an_output),
+    (pair.havips_are_only_reserved_and_told, set_input(PROXY, "secondaryPrivateIps", ["192.168.4.100"])),
+    (pair.havips_are_only_reserved_and_told, set_input(USER_ENI, "privateIps", ["172.16.101.100"])),
+    (
+        pair.havips_are_only_reserved_and_told,
+        set_input(TUNNEL, "create", "ip addr add 192.168.4.100/32 dev eth0"),
+    ),
+    (pair.havips_are_only_reserved_and_told, set_input(API_ENDPOINT, "tags", {"Name": "192.168.4.100"})),
+    (pair.every_havip_is_reserved, reserve_otherwise("cidrBlock", "172.16.101.96/28")),
+    (pair.every_havip_is_reserved, reserve_otherwise("subnetId", "platform-proxy-subnet-id")),
+    (pair.every_havip_is_reserved, reserve_otherwise("reservationType", "prefix")),
+    (pair.roles_claim_for_their_own_interfaces_only, change_statement(Action="ec2:*")),
+    (
+        pair.roles_claim_for_their_own_interfaces_only,
+        change_statement(Action=[ACTION, "ec2:DescribeInstances"]),
+    ),
+    (pair.roles_claim_for_their_own_interfaces_only, change_statement(Resource="*")),
+    (pair.roles_claim_for_their_own_interfaces_only, change_statement(NotAction="iam:*")),
+    (
+        pair.roles_claim_for_their_own_interfaces_only,
+        change_statement(Resource=[_eni("proxy-0-instance-primary")]),
+    ),
+    (
+        pair.roles_claim_for_their_own_interfaces_only,
+        change_statement(
+            Resource=[
+                _eni(name)
+                for name in ("proxy-0-instance-primary", "proxy-0-user1-eni-id", "proxy-1-user1-eni-id")
+            ]
+        ),
+    ),
+    (pair.roles_claim_for_their_own_interfaces_only, add_resource(pair.OTHER_POLICIES[0])),
+    (pair.only_proxies_have_roles, set_input(FUNC, "iamInstanceProfile", "proxy-0-profile")),
+    (pair.only_proxies_have_roles, drop_input(PROXY, "iamInstanceProfile")),
+    (pair.only_proxies_have_roles, set_option(PROXY, "dependsOn", [f"{pair.PROFILE}::proxy-1-profile"])),
+    (pair.vrrp_between_proxies_only, add_rule(INGRESS, "platform-func", ipProtocol="112")),
+    (
+        pair.vrrp_between_proxies_only,
+        add_rule(INGRESS, "platform-proxy", ipProtocol="112", cidrIpv4="192.168.4.0/24"),
+    ),
+    (
+        pair.endpoints_are_for_proxies_only,
+        add_rule(
+            INGRESS,
+            "platform-func",
+            securityGroupId="platform-api-id",
+            ipProtocol="tcp",
+            fromPort=443,
+            toPort=443,
+        ),
+    ),
+    (
+        pair.endpoints_are_for_proxies_only,
+        add_rule(
+            EGRESS,
+            "platform-proxy",
+            securityGroupId="platform-api-id",
+            ipProtocol="tcp",
+            fromPort=80,
+            toPort=80,
+        ),
+    ),
+    (pair.endpoints_are_for_proxies_only, drop_input(API_ENDPOINT, "policy")),
+    (pair.endpoints_are_for_proxies_only, set_input(API_ENDPOINT, "securityGroupIds", ["platform-proxy-id"])),
+    (pair.proxies_stand_apart, drop_input(PROXY, "placementGroup")),
+    (pair.proxies_stand_apart, pack_together),
+    (pair.a_pair_is_changed_one_proxy_at_a_time, forget_dependency("proxy-1-steps-aside", "proxy-0-ready")),
+    (
+        pair.a_pair_is_changed_one_proxy_at_a_time,
+        forget_dependency("proxy-0-packages", "proxy-0-steps-aside"),
+    ),
+    (pair.a_pair_is_changed_one_proxy_at_a_time, forget_dependency("proxy-0-ready", "proxy-0-pair")),
+    (
+        pair.a_pair_is_changed_one_proxy_at_a_time,
+        set_option(f"{INSTANCE}::proxy-1-instance", "dependsOn", [f"{COMMAND}::proxy-0-ready"]),
+    ),
 ]
 
 
@@ -187,7 +312,8 @@ DOCTORED: list[tuple[Rule, Doctor]] = [
     ("rule", "doctor"), DOCTORED, ids=[f"{rule.__name__}-{at}" for at, (rule, _) in enumerate(DOCTORED)]
 )
 def test_rule_notices(rule: Rule, doctor: Doctor) -> None:
-    graph = deepcopy(graph_of("lab"))
+    graph = deepcopy(graph_of(LAB_PAIR))
+    assert list(rule(graph)) == []
     assert doctor(graph) in list(rule(graph))
 
 

@@ -1,0 +1,120 @@
+"""What a pair's proxy does around a change, with a stand-in for its `pair` command."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from components.host_scripts import Step, step_script
+
+
+class Proxy:
+    """A root directory with a `pair` that answers as told, and notes what it was asked."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.asked = root, root / "asked"
+        self.asked.touch()
+        self.run_dir = root / "run/causeway"
+        (self.run_dir / "pair").mkdir(parents=True)
+        (root / "opt/causeway").mkdir(parents=True)
+
+    def has_pair(self, script: str) -> Proxy:
+        """`script`: what its command does, with the word that was asked as $1."""
+        command = self.root / "opt/causeway/pair"
+        command.write_text(f'#!/bin/bash\necho "$1" >>{self.asked}\n{script}\n')
+        command.chmod(0o755)
+        (self.run_dir / "pair/state.json").write_text("{}")
+        return self
+
+    def step(self, step: Step, digest: str = "d1") -> subprocess.CompletedProcess[str]:
+        """Run it, as the Command does."""
+        return subprocess.run(
+            ["bash", "-s"],
+            input=step_script(step, digest),
+            env={"PATH": "/usr/bin:/bin", "CAUSEWAY_ROOT": str(self.root), "CAUSEWAY_READY_WITHIN_S": "1"},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    @property
+    def questions(self) -> list[str]:
+        """What `pair` was asked."""
+        return self.asked.read_text().split()
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Proxy:
+    return Proxy(tmp_path)
+
+
+def test_a_new_proxy_has_nothing_to_step_aside_from(proxy: Proxy) -> None:
+    done = proxy.step(Step.STEPS_ASIDE)
+    assert done.returncode == 0
+    assert "no pair here yet" in done.stdout
+
+
+def test_a_single_proxy_has_nothing_to_step_aside_from(proxy: Proxy) -> None:
+    proxy.has_pair("exit 1")
+    (proxy.run_dir / "pair/state.json").unlink()
+    assert proxy.step(Step.STEPS_ASIDE).returncode == 0
+    assert proxy.questions == []
+
+
+def test_it_steps_aside(proxy: Proxy) -> None:
+    done = proxy.has_pair("echo switched").step(Step.STEPS_ASIDE)
+    assert (done.returncode, done.stdout, proxy.questions) == (0, "switched\n", ["step-aside"])
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(1, "warning: the other proxy does not take over"), (2, "not active")]
+)
+def test_a_pair_that_is_not_whole_can_be_mended(proxy: Proxy, status: int, said: str) -> None:
+    done = proxy.has_pair(f"echo 'no switch: it is dead' >&2; exit {status}").step(Step.STEPS_ASIDE)
+    assert done.returncode == 0
+    assert said in done.stdout
+    assert "it is dead" in done.stderr
+
+
+def test_it_is_ready_once_its_pair_says_so(proxy: Proxy) -> None:
+    proxy.has_pair(
+        f'[[ $(wc -l <{proxy.asked}) -ge 2 ]] || {{ echo "it is starting"; exit 1; }}; echo standby'
+    )
+    done = proxy.step(Step.IS_READY)
+    assert (done.returncode, done.stdout) == (0, "standby\n")
+    assert proxy.questions == ["ready", "ready"]
+
+
+def test_one_that_does_not_become_ready_stops_the_change(proxy: Proxy) -> None:
+    done = proxy.has_pair("echo 'the tunnel is down' >&2; exit 1").step(Step.IS_READY)
+    assert done.returncode == 1
+    assert "the other proxy is left as it is" in done.stderr
+    assert "the tunnel is down" in done.stderr
+
+
+def test_it_steps_aside_for_no_change(proxy: Proxy) -> None:
+    """As when only the operator's key is another one."""
+    proxy.has_pair("exit 0")
+    proxy.step(Step.IS_READY, "d1")
+    assert "nothing changes" in proxy.step(Step.STEPS_ASIDE, "d1").stdout
+    assert proxy.questions == ["ready"]
+    proxy.step(Step.STEPS_ASIDE, "d2")
+    assert proxy.questions == ["ready", "step-aside"]
+
+
+def test_one_that_was_not_ready_is_not_done(proxy: Proxy) -> None:
+    proxy.has_pair("[[ $1 == step-aside ]]")
+    proxy.step(Step.IS_READY, "d1")
+    proxy.step(Step.STEPS_ASIDE, "d1")
+    assert proxy.questions[-1] == "step-aside"
+
+
+def test_a_text_cut_short_does_nothing(proxy: Proxy) -> None:
+    proxy.has_pair("exit 0")
+    text = step_script(Step.STEPS_ASIDE, "d1").removesuffix("main </dev/null\n")
+    env = {"PATH": "/usr/bin:/bin", "CAUSEWAY_ROOT": str(proxy.root)}
+    subprocess.run(["bash", "-s"], input=text, env=env, text=True, check=True)
+    assert proxy.questions == []
