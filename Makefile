@@ -1,7 +1,6 @@
 # Causeway's commands. `make lab` and `make test` set up what they need; both work on a fresh Debian machine.
 SHELL := /usr/bin/env bash
 PYTHON := .venv/bin/python
-SHELL_FILES := $(wildcard hostscripts/*.sh hostscripts/apply hostscripts/status tools/*.sh .ci/run)
 
 .PHONY: help setup lab down test check unit e2e bench lock schema clean
 
