@@ -103,6 +103,7 @@ class Eni:
     source_dest_check: bool = True
     instance_id: str | None = None
     device_index: int | None = None
+    service: str = ""  # what answers here in the place of a guest, as com.amazonaws.us-east-1.ec2
 
 
 @dataclass(frozen=True, kw_only=True)

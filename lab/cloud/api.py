@@ -33,6 +33,7 @@ Json = Any
 log = logging.getLogger(__name__)
 CAPACITY_ACTIONS = ("RunInstances", "StartInstances")
 FROM_A_PAGE = b"The lab's API is not for web pages.\n"
+ONLY_SERVICE = "lab.service"  # in WSGI's environ, where the caller cannot write: what may be called
 NO_SERVICE = b"The lab has EC2, IAM, STS and SSM. Sign the request for one of them.\n"
 
 
@@ -65,6 +66,8 @@ class Api:
         signature = self._authentication.signature_of(request)
         if isinstance(signature, Refusal):
             return signature.response()(environ, start_response)
+        if environ.get(ONLY_SERVICE, name := service_name(signature)) != name:
+            return Refusal(signature.service, Reason.ELSEWHERE, name).response()(environ, start_response)
         status, headers, body = self._answer(request, signature)
         headers = {
             k: v for k, v in headers.items() if k.lower() not in ("status", "content-length", "server")
@@ -139,6 +142,11 @@ def action_of(request: Request) -> str:
     """What is called, in either of the two protocols."""
     target = request.headers.get("X-Amz-Target", "")
     return target.rpartition(".")[2] if target else str(request.values.get("Action", ""))
+
+
+def service_name(signature: Signature) -> str:
+    """As VPC endpoints name services."""
+    return f"com.amazonaws.{signature.region}.{signature.service}"
 
 
 def _call(handler: Json) -> Answer:

@@ -37,6 +37,7 @@ TYPES = {  # of resources, by the prefix of their ids
     "subnet": "subnet",
     "vol": "volume",
     "vpc": "vpc",
+    "vpce": "vpc-endpoint",
 }
 MAKES = {  # what calls make
     "AllocateAddress": ("elastic-ip",),
@@ -48,6 +49,7 @@ MAKES = {  # what calls make
     "CreateSecurityGroup": ("security-group",),
     "CreateSubnet": ("subnet",),
     "CreateVpc": ("vpc",),
+    "CreateVpcEndpoint": ("vpc-endpoint",),
     "ImportKeyPair": ("key-pair",),
     "RunInstances": ("instance", "network-interface", "volume"),
 }

@@ -45,6 +45,7 @@ class LabBackend(EC2Backend):
         self.launch_tokens: dict[str, tuple[str, str]] = {}  # client token → (request's digest, reservation)
         self.interface_tokens: dict[str, str] = {}  # client token → interface
         self.nat_tokens: dict[str, str] = {}  # client token → NAT gateway
+        self.endpoint_tokens: dict[str, str] = {}  # client token → VPC endpoint
         super().__init__(region_name, account_id)
 
     def _load_amis(self) -> None:

@@ -24,6 +24,7 @@ from lab.cloud.pages import page
 from lab.cloud.reservation_calls import ReservationResponses
 from lab.cloud.security_group_calls import SecurityGroupResponses
 from lab.cloud.tags import TagResponses
+from lab.cloud.vpc_endpoint_calls import VpcEndpointResponses
 
 Answer = tuple[int, dict[str, Any], Any]
 
@@ -37,6 +38,7 @@ class Ec2Response(
     SecurityGroupResponses,
     NetworkResponses,
     NatGatewayResponses,
+    VpcEndpointResponses,
     ReservationResponses,
     TagResponses,
     EC2Response,

@@ -140,6 +140,7 @@ def _eni(eni: Interface) -> Eni:
         source_dest_check=bool(eni.source_dest_check),
         instance_id=eni.instance_id,
         device_index=eni.device_index,
+        service=eni.service,
     )
 
 

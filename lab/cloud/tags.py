@@ -16,7 +16,12 @@ from lab.cloud.filters import select
 from lab.cloud.shown import Shown
 
 LONGEST_KEY, LONGEST_VALUE = 128, 256  # characters
-OTHER_TYPES = {"nat": "natgateway", "sgr": "security-group-rule", "scr": "subnet-cidr-reservation"}
+OTHER_TYPES = {
+    "nat": "natgateway",
+    "sgr": "security-group-rule",
+    "scr": "subnet-cidr-reservation",
+    "vpce": "vpc-endpoint",
+}
 
 
 def tags_of(backend: EC2Backend, resource_id: str) -> list[dict[str, str]]:
@@ -98,6 +103,7 @@ def existing_ids(backend: EC2Backend) -> set[str]:
                 backend.route_tables,
                 backend.internet_gateways,
                 backend.nat_gateways,
+                backend.vpc_end_points,
                 backend.network_acls,
                 backend.dhcp_options_sets,
                 backend.snapshots,

@@ -20,6 +20,7 @@ from lab.daemon.engine_call import EngineCall
 from lab.daemon.launch import Mode
 from lab.daemon.park import Hooks, Park
 from lab.daemon.status import eni_at, host_named, status
+from lab.endpoints import Endpoints
 from lab.errors import LabError
 from lab.fabric import Fabric
 from lab.fabric.block import Block
@@ -64,6 +65,7 @@ class Lab:
                 credentials_for=self.credentials_for,
                 console_key=paths.ssh_key.with_suffix(".pub").read_text().strip(),
             )
+            self.endpoints = Endpoints(self.fabric.service_listener, self.cloud.answer)
             self.park = Park(
                 paths.machines,
                 ensure_image(log.info),
@@ -80,6 +82,7 @@ class Lab:
             return
         self.fabric.apply(world)
         self.metadata.apply(world)
+        self.endpoints.apply(world)
         self.park.apply(world)
 
     def console_of(self, instance_id: str) -> bytes:
