@@ -302,3 +302,22 @@ def test_a_table_goes_although_its_subnet_goes_meanwhile(
     monkeypatch.setattr(route_table, "find_route_table", find_before_the_subnet_goes)
     cloud.provider.delete(urn(TABLE, "t"), table, state)
     assert find(cloud.aws, table) is None
+
+
+def test_a_configured_subnet_of_an_endpoint_is_one_of_its_subnets() -> None:
+    inputs = {
+        "vpcId": "vpc-1",
+        "serviceName": "com.amazonaws.us-east-1.ec2",
+        "vpcEndpointType": "Interface",
+        "subnetConfigurations": [{"subnetId": "subnet-1", "ipv4": "10.1.1.9"}],
+    }
+    of = urn("aws:ec2/vpcEndpoint:VpcEndpoint", "api")
+
+    def refused(**more: object) -> list[str]:
+        return [failure.path for failure in AwsProvider().check(of, {}, {**inputs, **more}, b"").failures]
+
+    assert refused() == ["subnetConfigurations[0]"]
+    assert refused(subnetIds=["subnet-2"]) == ["subnetConfigurations[0]"]
+    assert refused(subnetIds=["subnet-1"]) == []
+    assert refused(subnetIds=[UNKNOWN]) == []  # a preview in which the subnet is new
+    assert refused(subnetIds=["subnet-1"], dnsOptions={}) == ["dnsOptions"]
