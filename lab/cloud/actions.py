@@ -22,6 +22,8 @@ EC2_CHANGING = frozenset(
         "DetachInternetGateway",
         "CreateNatGateway",
         "DeleteNatGateway",
+        "CreatePlacementGroup",
+        "DeletePlacementGroup",
         "CreateVpcEndpoint",
         "ModifyVpcEndpoint",
         "DeleteVpcEndpoints",

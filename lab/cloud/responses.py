@@ -21,6 +21,7 @@ from lab.cloud.interface_calls import InterfaceResponses
 from lab.cloud.nat_gateway_calls import NatGatewayResponses
 from lab.cloud.network_calls import NetworkResponses
 from lab.cloud.pages import page
+from lab.cloud.placement_group_calls import PlacementGroupResponses
 from lab.cloud.reservation_calls import ReservationResponses
 from lab.cloud.security_group_calls import SecurityGroupResponses
 from lab.cloud.tags import TagResponses
@@ -39,6 +40,7 @@ class Ec2Response(
     NetworkResponses,
     NatGatewayResponses,
     VpcEndpointResponses,
+    PlacementGroupResponses,
     ReservationResponses,
     TagResponses,
     EC2Response,

@@ -69,6 +69,35 @@ def test_the_role_of_an_instance(lab: LabUnderTest) -> None:
     assert lab.world.instances[instance].role is None
 
 
+def test_the_role_of_a_running_instance_changes(lab: LabUnderTest) -> None:
+    profile("proxy")
+    profile("other")
+    instance = lab.instance(lab.subnet())
+    assert lab.world.instances[instance].role is None
+
+    def shown() -> str | None:
+        found = lab.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+        arn = found.get("IamInstanceProfile", {}).get("Arn")
+        return arn.rpartition("/")[2] if arn else None
+
+    associated = lab.ec2.associate_iam_instance_profile(
+        InstanceId=instance, IamInstanceProfile={"Name": "proxy"}
+    )["IamInstanceProfileAssociation"]
+    assert (shown(), lab.world.instances[instance].role) == ("proxy", "proxy")
+    again = partial(
+        lab.ec2.associate_iam_instance_profile,
+        InstanceId=instance,
+        IamInstanceProfile={"Name": "other"},
+    )
+    assert code_of(again) == "IncorrectState"
+    replaced = lab.ec2.replace_iam_instance_profile_association(
+        AssociationId=associated["AssociationId"], IamInstanceProfile={"Name": "other"}
+    )["IamInstanceProfileAssociation"]
+    assert (shown(), lab.world.instances[instance].role) == ("other", "other")
+    lab.ec2.disassociate_iam_instance_profile(AssociationId=replaced["AssociationId"])
+    assert (shown(), lab.world.instances[instance].role) == (None, None)
+
+
 def test_the_operator(lab: LabUnderTest) -> None:
     sts = client("sts", lab.cloud.access_key_id, lab.cloud.secret_access_key)
     assert sts.get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:user/operator"
