@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,6 +14,8 @@ from lab.cli.options import Host, Name
 from lab.daemon.client import Client
 from lab.errors import LabError
 from lab.paths import LabPaths
+
+EVERY_ACTION = "*"  # of lab.cloud.weather, which is slow to import
 
 
 def fault(
@@ -63,9 +67,52 @@ def weather(
         str | None, typer.Argument(help="Of the API, as AssignPrivateIpAddresses; none is every action.")
     ] = None,
     name: Name = "default",
+    address: Annotated[
+        str | None, typer.Option("--address", "-a", help="Only of calls that name this private address.")
+    ] = None,
     down: Annotated[bool, typer.Option("--down", help="Answered with 503, and nothing happens.")] = False,
     delay: Annotated[float, typer.Option("--delay", min=0, help="Seconds before a call is looked at.")] = 0.0,
+    effect: Annotated[
+        float,
+        typer.Option(
+            "--effect", min=0, help="Seconds from the answer until networks and IMDS see the address."
+        ),
+    ] = 0.0,
+    refuse: Annotated[
+        str,
+        typer.Option(
+            metavar="CODE", help="Answered with this error, as RequestLimitExceeded; nothing happens."
+        ),
+    ] = "",
+    only_list: Annotated[bool, typer.Option("--list", help="Change nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The weather as JSON.")] = False,
 ) -> None:
-    """Make the EC2 API slow or unavailable; without options, as it should be again."""
-    condition = {"unavailable": down, "delay_s": delay} if down or delay else None
-    Client(LabPaths(name)).call("weather", action=action, condition=condition)
+    """Make the EC2 API slow, late, refusing or unavailable; without options, as it should be again. Says what holds.
+
+    As on AWS: lab weather AssignPrivateIpAddresses --delay 1.8 --effect 1
+    """
+    given = {"unavailable": down, "delay_s": delay, "effect_s": effect, "refusal": refuse}
+    condition = {key: value for key, value in given.items() if value}
+    if only_list and (condition or action or address):
+        raise LabError("--list changes nothing", hint="leave out the rest, or --list")
+    change: dict[str, Any] = (
+        {} if only_list else {"action": action, "address": address, "condition": condition}
+    )
+    listed = Client(LabPaths(name)).call("weather", **change)
+    if as_json:
+        print(json.dumps(listed, indent=2))
+    else:
+        print("\n".join(map(told, listed)) or "fair")
+
+
+def told(place: Mapping[str, Any]) -> str:
+    """One condition for a person."""
+    what = "every action" if place["action"] == EVERY_ACTION else place["action"]
+    parts = (
+        "unavailable" if place["unavailable"] else "",
+        f"refused with {place['refusal']}" if place["refusal"] else "",
+        f"{place['delay_s']:g} s slow" if place["delay_s"] else "",
+        f"effect {place['effect_s']:g} s late" if place["effect_s"] else "",
+    )
+    where = f" {place['address']}" if place["address"] else ""
+    return f"{what}{where}: {', '.join(part for part in parts if part)}"

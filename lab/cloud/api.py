@@ -79,9 +79,12 @@ class Api:
         handler = SERVICES[service]()
         action = action_of(request)
         try:
-            condition = self._weather.at(action)
+            condition = self._weather.at(action, addresses_in(request))
             if self.closing.wait(condition.delay_s) or condition.unavailable:
                 return _failure(handler, request, "Unavailable", "The service is unavailable", 503)
+            if condition.refusal:
+                why = f"{action} is refused, as the lab was told to"
+                return _failure(handler, request, condition.refusal, why, condition.status)
             if not supported(service, action):
                 raise unsupported(f"it has no {action}.")
             self._gate.read(lambda: self._set_up(handler, request, signature))
@@ -95,7 +98,9 @@ class Api:
                 require_xml(handler._get_params())
             if reads(action):
                 return self._gate.read(lambda: _call(handler))
-            return self._gate.change(lambda: _call(handler), lambda answer: answer[0] < 400)
+            return self._gate.change(
+                lambda: _call(handler), lambda answer: answer[0] < 400, effect_s=condition.effect_s
+            )
         except ServiceException as error:
             return _failure(handler, request, error.code, error.message, 400)
         except NotImplementedError as error:
@@ -142,6 +147,11 @@ def action_of(request: Request) -> str:
     """What is called, in either of the two protocols."""
     target = request.headers.get("X-Amz-Target", "")
     return target.rpartition(".")[2] if target else str(request.values.get("Action", ""))
+
+
+def addresses_in(request: Request) -> set[str]:
+    """Private addresses that a call names."""
+    return {str(value) for name, value in request.values.items() if "PrivateIpAddress" in name}
 
 
 def service_name(signature: Signature) -> str:

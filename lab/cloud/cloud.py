@@ -107,6 +107,7 @@ class Cloud:
     def stop(self) -> None:
         """End all threads and close the servers' sockets; another Cloud may follow."""
         self._api.closing.set()
+        self._gate.close()
         self._reports.put(None)
         for server in self._servers:
             if self._threads:
@@ -117,7 +118,7 @@ class Cloud:
         _running.release()
 
     def world(self) -> World:
-        """As of the last call that was answered."""
+        """As of the last call that was answered; addresses are where networks see them."""
         return self._gate.world
 
     def instance_changed(self, instance_id: str, state: InstanceState) -> None:

@@ -160,12 +160,16 @@ class Lab:
             )
         )
 
-    def set_weather(self, _call: Call, message: Mapping[str, Json]) -> None:
-        """Trouble of the API from the next call on; without a condition fair weather again."""
-        if message["condition"] is None:
-            self.cloud.weather.clear(message["action"])
-        else:
-            self.cloud.weather.set(message["action"] or EVERY_ACTION, **message["condition"])
+    def set_weather(self, _call: Call, message: Mapping[str, Json]) -> Json:
+        """Trouble of the API from the next call on; a condition of nothing is fair weather again. All there is then."""
+        weather = self.cloud.weather
+        if "condition" in message:
+            action, address, condition = (message[key] for key in ("action", "address", "condition"))
+            if condition:
+                weather.set(action or EVERY_ACTION, address=address or "", **condition)
+            else:
+                weather.clear(action, address or "")
+        return weather.report()
 
     def require_fabric(self) -> Fabric:
         """The networks, where there are any."""
@@ -263,7 +267,7 @@ def device_index(device: str) -> int:
 
 
 def keep_what_is_loaded() -> None:
-    """Look for garbage only in what comes from now on: a look at AWS's API as moto has it stops every call for 0.2 s."""
+    """Look for garbage only in what comes from now on: a look at all that moto brings stops every call for 0.2 s."""
     gc.collect()
     gc.freeze()
 

@@ -140,6 +140,26 @@ def test_the_api_goes_down_and_comes_back(lab: LabUnderTest) -> None:
     assert ec2.describe_vpcs()["Vpcs"]
 
 
+def test_the_weather_is_listed(lab: LabUnderTest) -> None:
+    assign = "AssignPrivateIpAddresses"
+    assert lab.command("weather", "--list").stdout == "fair\n"
+    try:
+        lab.command("weather", assign, "--delay", "1.8", "--effect", "1")
+        lab.command("weather", assign, "--address", "10.0.0.9", "--refuse", "RequestLimitExceeded")
+        assert lab.command("weather", "--list").stdout.splitlines() == [
+            f"{assign}: 1.8 s slow, effect 1 s late",
+            f"{assign} 10.0.0.9: refused with RequestLimitExceeded",
+        ]
+        lab.command("weather", assign, "--address", "10.0.0.9")
+        (left,) = json.loads(lab.command("weather", "--list", "--json").stdout)
+        assert (left["address"], left["effect_s"]) == ("", 1.0)
+        refused = lab.command("weather", "RunInstances", "--effect", "1", check=False)
+        assert refused.returncode == 1
+        assert "cannot be late" in refused.stderr
+    finally:
+        assert lab.command("weather").stdout == "fair\n"
+
+
 def test_a_killed_host_is_seen_and_restarted(lab: LabUnderTest) -> None:
     def machine() -> str:
         return str(next(h for h in lab.status()["hosts"] if h["name"] == USER)["machine"]["state"])
