@@ -38,6 +38,7 @@ def test_an_instance_in_a_spread_group(lab: LabUnderTest) -> None:
     instances = [launch(lab, GroupName="pair"), launch(lab, GroupId=group["GroupId"])]
     for instance in instances:
         assert instance["Placement"]["GroupName"] == "pair"
+        assert lab.world.instances[instance["InstanceId"]].placement_group == "pair"
         assert instance["Placement"]["GroupId"] == group["GroupId"]
     found = lab.ec2.describe_instances(Filters=[{"Name": "placement-group-name", "Values": ["pair"]}])
     assert len(found["Reservations"]) == 2
