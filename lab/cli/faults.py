@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from lab.cli.options import Host, Name
+from lab.commands.troubles import weather_line
 from lab.daemon.client import Client
 from lab.errors import LabError
 from lab.paths import LabPaths
-
-EVERY_ACTION = "*"  # of lab.cloud.weather, which is slow to import
 
 
 def fault(
@@ -102,17 +100,4 @@ def weather(
     if as_json:
         print(json.dumps(listed, indent=2))
     else:
-        print("\n".join(map(told, listed)) or "fair")
-
-
-def told(place: Mapping[str, Any]) -> str:
-    """One condition for a person."""
-    what = "every action" if place["action"] == EVERY_ACTION else place["action"]
-    parts = (
-        "unavailable" if place["unavailable"] else "",
-        f"refused with {place['refusal']}" if place["refusal"] else "",
-        f"{place['delay_s']:g} s slow" if place["delay_s"] else "",
-        f"effect {place['effect_s']:g} s late" if place["effect_s"] else "",
-    )
-    where = f" {place['address']}" if place["address"] else ""
-    return f"{what}{where}: {', '.join(part for part in parts if part)}"
+        print("\n".join(map(weather_line, listed)) or "fair")

@@ -151,6 +151,8 @@ def test_the_weather_is_listed(lab: LabUnderTest) -> None:
             f"{assign}: 1.8 s slow, effect 1 s late",
             f"{assign} 10.0.0.9: refused with RequestLimitExceeded",
         ]
+        assert lab.status()["weather"][1]["address"] == "10.0.0.9"
+        assert f"weather: {assign} 10.0.0.9: refused" in lab.command("status").stdout
         lab.command("weather", assign, "--address", "10.0.0.9")
         (left,) = json.loads(lab.command("weather", "--list", "--json").stdout)
         assert (left["address"], left["effect_s"]) == ("", 1.0)

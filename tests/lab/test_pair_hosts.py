@@ -164,6 +164,9 @@ def test_hosts_stop_hearing_each_other_s_adverts(cloud: LabUnderTest) -> None:
     ):
         if words:
             cloud.command("block", *words)
+            (listed,) = cloud.status()["blocks"]
+            assert (listed["host"], listed["peer"], listed["protocol"]) == (*HOSTS, VRRP)
+            assert "blocked: proxy-0 " in cloud.command("status").stdout
         try:
             assert (hears("proxy-0", "proxy-1"), hears("proxy-1", "proxy-0")) == expected
             cloud.succeed("proxy-0", f"ping -c 1 -W 2 {OWN['proxy-1']}")

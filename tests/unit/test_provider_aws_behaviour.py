@@ -184,17 +184,23 @@ class TestRecovery:
         died = replace(cloud, stack="died")
         vpc, subnet_id = subnet(died)
         ami = cloud.aws.call("ssm", "get_parameter", Name=DEBIAN_13)["Parameter"]["Value"]
-        wanted = {"ami": ami, "instanceType": "t3.small", "subnetId": subnet_id}
+        spread, _, _ = died.create("aws:ec2/placementGroup:PlacementGroup", "p", {"strategy": "spread"})
+        wanted = {"ami": ami, "instanceType": "t3.small", "subnetId": subnet_id, "placementGroup": spread}
         instance, _, _ = died.create(INSTANCE, "i", wanted)
         group, _, _ = died.create(GROUP, "g", {"vpcId": vpc})
         eni, _, _ = died.create(ENI, "e", {"subnetId": subnet_id, "securityGroups": [group]})
         died.create(ATTACHMENT, "a", {"instanceId": instance, "networkInterfaceId": eni, "deviceIndex": 1})
+        service = {"vpcId": vpc, "serviceName": "com.amazonaws.us-east-1.ec2", "vpcEndpointType": "Interface"}
+        within = {"subnetIds": [subnet_id], "securityGroupIds": [group]}
+        endpoint, _, _ = died.create("aws:ec2/vpcEndpoint:VpcEndpoint", "s", {**service, **within})
         key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBvYFmfbV9iUoVq7g2RmCz3wyLhzdpQFqLfXdHPVxhYB t"
         died.create("aws:ec2/keyPair:KeyPair", "k", {"keyName": "k", "publicKey": key})
         trust = {"Version": "2012-10-17", "Statement": []}
         died.create("aws:iam/role:Role", "r", {"name": "r", "assumeRolePolicy": trust})
         removed = [orphan.id for orphan in delete_orphans(cloud.aws, "unit/died", {vpc, subnet_id})]
-        assert set(removed) == {instance, eni, group, "k", "r"}
+        assert set(removed) == {instance, eni, group, endpoint, spread, "k", "r"}
+        assert removed.index(instance) < removed.index(spread)
+        assert removed.index(endpoint) < removed.index(group)
         assert removed.index(instance) < removed.index(eni) < removed.index(group)
         assert find_orphans(cloud.aws, "unit/died", {vpc, subnet_id}) == []
 
