@@ -7,6 +7,7 @@ world.py              that world, as plain data: the one thing that the layers b
 fabric/               networks that follow the world: a namespace per ENI and per VPC
 machine/, image/      guests that follow the world, and the image that they are cloned from
 metadata/             what an instance is told about itself (IMDS)
+endpoints.py          what answers at VPC endpoints; listeners.py has the sockets of both
 engine/               the Pulumi engine, run against this cloud
 providers/            the stand-ins for its aws and command plugins
 path_check.py         walks a function's connection and measures on the way; drawing.py draws it

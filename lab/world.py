@@ -103,6 +103,7 @@ class Eni:
     source_dest_check: bool = True
     instance_id: str | None = None
     device_index: int | None = None
+    service: str = ""  # what answers here in the place of a guest, as com.amazonaws.us-east-1.ec2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,8 @@ class Instance:
     public_key: str | None = None  # OpenSSH format, from the key pair
     key_name: str | None = None
     role: str | None = None  # name of the instance profile's IAM role
+    profile_arn: str = ""  # of the instance profile
+    placement_group: str = ""  # by name
     imds_token_required: bool = False
     imds_hop_limit: int = 1
     boot_count: int = 0  # goes up with every reboot or start that the API was asked for

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from lab.cli.options import Host, Name
+from lab.commands.troubles import weather_line
 from lab.daemon.client import Client
 from lab.errors import LabError
 from lab.paths import LabPaths
@@ -63,9 +65,39 @@ def weather(
         str | None, typer.Argument(help="Of the API, as AssignPrivateIpAddresses; none is every action.")
     ] = None,
     name: Name = "default",
+    address: Annotated[
+        str | None, typer.Option("--address", "-a", help="Only of calls that name this private address.")
+    ] = None,
     down: Annotated[bool, typer.Option("--down", help="Answered with 503, and nothing happens.")] = False,
     delay: Annotated[float, typer.Option("--delay", min=0, help="Seconds before a call is looked at.")] = 0.0,
+    effect: Annotated[
+        float,
+        typer.Option(
+            "--effect", min=0, help="Seconds from the answer until networks and IMDS see the address."
+        ),
+    ] = 0.0,
+    refuse: Annotated[
+        str,
+        typer.Option(
+            metavar="CODE", help="Answered with this error, as RequestLimitExceeded; nothing happens."
+        ),
+    ] = "",
+    only_list: Annotated[bool, typer.Option("--list", help="Change nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The weather as JSON.")] = False,
 ) -> None:
-    """Make the EC2 API slow or unavailable; without options, as it should be again."""
-    condition = {"unavailable": down, "delay_s": delay} if down or delay else None
-    Client(LabPaths(name)).call("weather", action=action, condition=condition)
+    """Make the EC2 API slow, late, refusing or unavailable; without options, as it should be again. Says what holds.
+
+    As on AWS: lab weather AssignPrivateIpAddresses --delay 1.8 --effect 1
+    """
+    given = {"unavailable": down, "delay_s": delay, "effect_s": effect, "refusal": refuse}
+    condition = {key: value for key, value in given.items() if value}
+    if only_list and (condition or action or address):
+        raise LabError("--list changes nothing", hint="leave out the rest, or --list")
+    change: dict[str, Any] = (
+        {} if only_list else {"action": action, "address": address, "condition": condition}
+    )
+    listed = Client(LabPaths(name)).call("weather", **change)
+    if as_json:
+        print(json.dumps(listed, indent=2))
+    else:
+        print("\n".join(map(weather_line, listed)) or "fair")

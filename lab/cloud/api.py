@@ -33,6 +33,7 @@ Json = Any
 log = logging.getLogger(__name__)
 CAPACITY_ACTIONS = ("RunInstances", "StartInstances")
 FROM_A_PAGE = b"The lab's API is not for web pages.\n"
+ONLY_SERVICE = "lab.service"  # in WSGI's environ, where the caller cannot write: what may be called
 NO_SERVICE = b"The lab has EC2, IAM, STS and SSM. Sign the request for one of them.\n"
 
 
@@ -65,6 +66,8 @@ class Api:
         signature = self._authentication.signature_of(request)
         if isinstance(signature, Refusal):
             return signature.response()(environ, start_response)
+        if environ.get(ONLY_SERVICE, name := service_name(signature)) != name:
+            return Refusal(signature.service, Reason.ELSEWHERE, name).response()(environ, start_response)
         status, headers, body = self._answer(request, signature)
         headers = {
             k: v for k, v in headers.items() if k.lower() not in ("status", "content-length", "server")
@@ -76,9 +79,12 @@ class Api:
         handler = SERVICES[service]()
         action = action_of(request)
         try:
-            condition = self._weather.at(action)
+            condition = self._weather.at(action, addresses_in(request))
             if self.closing.wait(condition.delay_s) or condition.unavailable:
                 return _failure(handler, request, "Unavailable", "The service is unavailable", 503)
+            if condition.refusal:
+                why = f"{action} is refused, as the lab was told to"
+                return _failure(handler, request, condition.refusal, why, condition.status)
             if not supported(service, action):
                 raise unsupported(f"it has no {action}.")
             self._gate.read(lambda: self._set_up(handler, request, signature))
@@ -92,7 +98,9 @@ class Api:
                 require_xml(handler._get_params())
             if reads(action):
                 return self._gate.read(lambda: _call(handler))
-            return self._gate.change(lambda: _call(handler), lambda answer: answer[0] < 400)
+            return self._gate.change(
+                lambda: _call(handler), lambda answer: answer[0] < 400, effect_s=condition.effect_s
+            )
         except ServiceException as error:
             return _failure(handler, request, error.code, error.message, 400)
         except NotImplementedError as error:
@@ -139,6 +147,16 @@ def action_of(request: Request) -> str:
     """What is called, in either of the two protocols."""
     target = request.headers.get("X-Amz-Target", "")
     return target.rpartition(".")[2] if target else str(request.values.get("Action", ""))
+
+
+def addresses_in(request: Request) -> set[str]:
+    """Private addresses that a call names."""
+    return {str(value) for name, value in request.values.items() if "PrivateIpAddress" in name}
+
+
+def service_name(signature: Signature) -> str:
+    """As VPC endpoints name services."""
+    return f"com.amazonaws.{signature.region}.{signature.service}"
 
 
 def _call(handler: Json) -> Answer:

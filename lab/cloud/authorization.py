@@ -30,6 +30,7 @@ TYPES = {  # of resources, by the prefix of their ids
     "igw": "internet-gateway",
     "key": "key-pair",
     "nat": "natgateway",
+    "pg": "placement-group",
     "rtb": "route-table",
     "sg": "security-group",
     "sgr": "security-group-rule",
@@ -37,6 +38,7 @@ TYPES = {  # of resources, by the prefix of their ids
     "subnet": "subnet",
     "vol": "volume",
     "vpc": "vpc",
+    "vpce": "vpc-endpoint",
 }
 MAKES = {  # what calls make
     "AllocateAddress": ("elastic-ip",),
@@ -44,10 +46,12 @@ MAKES = {  # what calls make
     "CreateKeyPair": ("key-pair",),
     "CreateNatGateway": ("natgateway",),
     "CreateNetworkInterface": ("network-interface",),
+    "CreatePlacementGroup": ("placement-group",),
     "CreateRouteTable": ("route-table",),
     "CreateSecurityGroup": ("security-group",),
     "CreateSubnet": ("subnet",),
     "CreateVpc": ("vpc",),
+    "CreateVpcEndpoint": ("vpc-endpoint",),
     "ImportKeyPair": ("key-pair",),
     "RunInstances": ("instance", "network-interface", "volume"),
 }

@@ -19,6 +19,7 @@ from moto.ec2.models.vpcs import VPC
 from lab.cloud.errors import invalid_filter
 from lab.cloud.filters import any_matches
 from lab.cloud.images import debian_image
+from lab.cloud.placement_group import PlacementGroup
 from lab.cloud.public_addresses import PublicAddresses
 from lab.cloud.route_state import route_state
 from lab.cloud.rules import Rule
@@ -45,6 +46,8 @@ class LabBackend(EC2Backend):
         self.launch_tokens: dict[str, tuple[str, str]] = {}  # client token → (request's digest, reservation)
         self.interface_tokens: dict[str, str] = {}  # client token → interface
         self.nat_tokens: dict[str, str] = {}  # client token → NAT gateway
+        self.endpoint_tokens: dict[str, str] = {}  # client token → VPC endpoint
+        self.placement_groups: dict[str, PlacementGroup] = {}  # by name
         super().__init__(region_name, account_id)
 
     def _load_amis(self) -> None:

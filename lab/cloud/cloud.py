@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from ipaddress import IPv4Network
+from typing import Any
 
 import moto.ec2.models as moto_models
 from moto.iam.models import iam_backends
@@ -18,7 +19,7 @@ from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from lab.cloud import backend, images, lifecycle
-from lab.cloud.api import Api
+from lab.cloud.api import ONLY_SERVICE, Api
 from lab.cloud.backend import LabBackend
 from lab.cloud.credentials import Identities, RoleCredentials
 from lab.cloud.gate import Gate
@@ -42,6 +43,20 @@ class Handler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Only for who looks closely."""
         log.debug("%s %s", code, size)
+
+
+class ServiceHandler(Handler):
+    """One connection to one service, as `com.amazonaws.us-east-1.ec2`."""
+
+    def __init__(
+        self, connection: socket.socket, peer: tuple[str, int], server: BaseWSGIServer, service: str
+    ) -> None:
+        self._service = service
+        super().__init__(connection, peer, server)
+
+    def make_environ(self) -> dict[str, Any]:
+        """Of WSGI, and what may be called."""
+        return {**super().make_environ(), ONLY_SERVICE: self._service}
 
 
 class Cloud:
@@ -92,6 +107,7 @@ class Cloud:
     def stop(self) -> None:
         """End all threads and close the servers' sockets; another Cloud may follow."""
         self._api.closing.set()
+        self._gate.close()
         self._reports.put(None)
         for server in self._servers:
             if self._threads:
@@ -102,7 +118,7 @@ class Cloud:
         _running.release()
 
     def world(self) -> World:
-        """As of the last call that was answered."""
+        """As of the last call that was answered; addresses are where networks see them."""
         return self._gate.world
 
     def instance_changed(self, instance_id: str, state: InstanceState) -> None:
@@ -137,6 +153,10 @@ class Cloud:
     def seed_arm_image(self) -> None:
         """Publish an image for arm64, which only previews can use."""
         self._gate.change(lambda: images.publish_arm_image(ACCOUNT_ID, self._default_backend().region_name))
+
+    def answer(self, service: str, connection: socket.socket, peer: tuple[str, int]) -> None:
+        """Answer calls of one service (`com.amazonaws.REGION.SERVICE`) on a connection, until that ends."""
+        ServiceHandler(connection, peer, self._servers[0], service)
 
     def _default_backend(self) -> LabBackend:
         if not isinstance(self._default, LabBackend):

@@ -148,6 +148,7 @@ def _filter_value(found: LabInstance, name: str) -> Json:
         "launch-time": found.launch_time,
         "metadata-options.http-tokens": found.metadata_options.http_tokens,
         "owner-id": found.owner_id,
+        "placement-group-name": found.placement_group or None,
         "private-dns-name": found.private_dns_name if primary else None,
         "private-ip-address": primary.private_ip_address if primary else None,
         "root-device-name": found.root_device_name,

@@ -30,6 +30,7 @@ class LabInstance(Instance):
     nics: dict[int, Interface]  # type: ignore[assignment] # by device index; moto's class lacks what Interface has
     boot_count = 0
     public_key: str | None = None
+    placement_group = ""  # by name; empty: in none
     impaired = False  # its machine failed while it ran
     credits = "standard"
     ended_at: datetime | None = None
@@ -55,6 +56,19 @@ class LabInstance(Instance):
     def security_groups(self, groups: list[SecurityGroup]) -> None:
         if self.primary:
             self.primary._group_set = groups
+
+    @property
+    def iam_instance_profile(self) -> View | None:
+        """The profile of its association; moto keeps the one of the first."""
+        association = self.ec2_backend.iam_instance_profile_associations.get(self.id)
+        if association is None:
+            return None
+        profile = association.iam_instance_profile
+        return {"Arn": profile.arn, "Id": profile.id}
+
+    @iam_instance_profile.setter
+    def iam_instance_profile(self, _value: View | None) -> None:
+        """moto sets what is derived here."""
 
     @property
     def source_dest_check(self) -> bool:
@@ -126,7 +140,7 @@ class LabInstance(Instance):
             "MaintenanceOptions": {"AutoRecovery": "default"},
             "MetadataOptions": self.metadata_view(),
             "Monitoring": {"State": self.monitoring_state},
-            "Placement": {"AvailabilityZone": self.availability_zone, "GroupName": "", "Tenancy": "default"},
+            "Placement": self._placement_view(),
             "PlatformDetails": "Linux/UNIX",
             "RootDeviceName": self.root_device_name,
             "RootDeviceType": "ebs",
@@ -165,6 +179,15 @@ class LabInstance(Instance):
             }
             for device, disk in self.block_device_mapping.items()
         ]
+
+    def _placement_view(self) -> View:
+        group = self.ec2_backend.placement_groups.get(self.placement_group)
+        return {
+            "AvailabilityZone": self.availability_zone,
+            "GroupName": self.placement_group,
+            "GroupId": group.id if group is not None else None,
+            "Tenancy": "default",
+        }
 
     def _state_reason_view(self) -> View | None:
         reason = self.state_reason

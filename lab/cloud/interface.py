@@ -19,7 +19,8 @@ class Interface(NetworkInterface):
     """Has its own groups only. Public addresses are elastic, or an automatic one on the primary address."""
 
     auto_public_ip: str | None = None
-    interface_type = "interface"  # or `nat_gateway`
+    interface_type = "interface"  # or `nat_gateway`, `vpc_endpoint`
+    service = ""  # of a VPC endpoint: the name of what answers here, as com.amazonaws.us-east-1.ec2
     wants_public_ip = False  # whether a start of the instance brings an automatic public address
 
     # moto would draw public addresses at random, and at every start.

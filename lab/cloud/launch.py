@@ -73,6 +73,7 @@ def _launch_one(
     )
     reservation.instances.append(instance)
     instance.public_key = launch.public_key
+    instance.placement_group = launch.placement_group
     instance.credits = (
         params.get("CreditSpecification", {}).get("CpuCredits") or launch.limits.default_credits
     )

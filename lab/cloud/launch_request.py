@@ -16,6 +16,7 @@ from lab.cloud.backend import LabBackend
 from lab.cloud.errors import ec2_error, invalid_value, unsupported
 from lab.cloud.images import known_image
 from lab.cloud.instance_limits import InstanceLimits, limits_of
+from lab.cloud.placement_group import unknown_group
 from lab.cloud.root_disk import RootDisk, root_disk
 
 Params = Mapping[str, Any]
@@ -39,6 +40,7 @@ class Launch:
     interfaces: Sequence[Params]
     disk: RootDisk
     public_key: str | None
+    placement_group: str
 
 
 def launch_request(response: EC2Response, backend: LabBackend, params: Params) -> Launch:
@@ -74,8 +76,21 @@ def launch_request(response: EC2Response, backend: LabBackend, params: Params) -
         limits=limits,
         interfaces=interfaces,
         disk=root_disk(params),
+        placement_group=_placement_group(backend, params.get("Placement", {})),
         public_key=str(backend.key_pairs[key_name].public_key).strip() if key_name else None,
     )
+
+
+def _placement_group(backend: LabBackend, placement: Params) -> str:
+    name, group_id = placement.get("GroupName"), placement.get("GroupId")
+    if name and group_id:
+        raise ec2_error(
+            "InvalidParameterCombination", "The parameters GroupId and GroupName cannot be used together"
+        )
+    found = next((g for g in backend.placement_groups.values() if (name or group_id) in (g.name, g.id)), None)
+    if (name or group_id) and found is None:
+        raise unknown_group(str(name or group_id))
+    return found.name if found else ""
 
 
 def _interfaces(backend: LabBackend, params: Params) -> list[Params]:

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     )
     LATE = "Request has expired."
     TOKEN_EXPIRED = "The security token included in the request is expired"  # noqa: S105 - a message
+    ELSEWHERE = "Credential should be scoped to the service and the region of this endpoint, not to"
     DENIED = "You are not authorized to perform this operation."
 
 
@@ -76,6 +77,11 @@ CODES = {  # code and HTTP status, in each of the forms
         ("RequestExpired", 400),
         ("ExpiredToken", 403),
         ("ExpiredTokenException", 400),
+    ),
+    Reason.ELSEWHERE: (
+        ("AuthFailure", 401),
+        ("SignatureDoesNotMatch", 403),
+        ("InvalidSignatureException", 400),
     ),
     Reason.DENIED: (
         ("UnauthorizedOperation", 403),

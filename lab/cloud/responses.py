@@ -21,9 +21,11 @@ from lab.cloud.interface_calls import InterfaceResponses
 from lab.cloud.nat_gateway_calls import NatGatewayResponses
 from lab.cloud.network_calls import NetworkResponses
 from lab.cloud.pages import page
+from lab.cloud.placement_group_calls import PlacementGroupResponses
 from lab.cloud.reservation_calls import ReservationResponses
 from lab.cloud.security_group_calls import SecurityGroupResponses
 from lab.cloud.tags import TagResponses
+from lab.cloud.vpc_endpoint_calls import VpcEndpointResponses
 
 Answer = tuple[int, dict[str, Any], Any]
 
@@ -37,6 +39,8 @@ class Ec2Response(
     SecurityGroupResponses,
     NetworkResponses,
     NatGatewayResponses,
+    VpcEndpointResponses,
+    PlacementGroupResponses,
     ReservationResponses,
     TagResponses,
     EC2Response,

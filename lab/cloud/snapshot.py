@@ -140,6 +140,7 @@ def _eni(eni: Interface) -> Eni:
         source_dest_check=bool(eni.source_dest_check),
         instance_id=eni.instance_id,
         device_index=eni.device_index,
+        service=eni.service,
     )
 
 
@@ -156,6 +157,8 @@ def _instance(backend: LabBackend, instance: LabInstance) -> Instance:
         public_key=instance.public_key,
         key_name=instance.key_name,
         role=_role(backend, instance),
+        profile_arn=(instance.iam_instance_profile or {}).get("Arn", ""),
+        placement_group=instance.placement_group,
         imds_token_required=options.http_tokens == "required",
         imds_hop_limit=int(options.http_put_response_hop_limit),
         boot_count=instance.boot_count,

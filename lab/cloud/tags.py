@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import EC2Backend
@@ -16,7 +16,13 @@ from lab.cloud.filters import select
 from lab.cloud.shown import Shown
 
 LONGEST_KEY, LONGEST_VALUE = 128, 256  # characters
-OTHER_TYPES = {"nat": "natgateway", "sgr": "security-group-rule", "scr": "subnet-cidr-reservation"}
+OTHER_TYPES = {
+    "nat": "natgateway",
+    "pg": "placement-group",
+    "sgr": "security-group-rule",
+    "scr": "subnet-cidr-reservation",
+    "vpce": "vpc-endpoint",
+}
 
 
 def tags_of(backend: EC2Backend, resource_id: str) -> list[dict[str, str]]:
@@ -98,6 +104,8 @@ def existing_ids(backend: EC2Backend) -> set[str]:
                 backend.route_tables,
                 backend.internet_gateways,
                 backend.nat_gateways,
+                backend.vpc_end_points,
+                cast(Any, backend).placement_groups,  # a LabBackend, which stands above this
                 backend.network_acls,
                 backend.dhcp_options_sets,
                 backend.snapshots,

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from lab.daemon.client import Client
 from lab.engine.pulumi_cli import ensure_pulumi
+from lab.paths import PROJECT
 from lab.progress import Progress
 
 Json = Any
@@ -46,6 +47,7 @@ def run_engine(client: Client, request: Request, progress: Progress) -> Json:
                 on_event=lambda event: show(progress, event),
                 request={**asdict(request), "pulumi": str(pulumi)},
                 environment=environment,
+                project=str(PROJECT),
             )
     except KeyboardInterrupt:
         progress.line(

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lab.commands.troubles import block_line, weather_line
+
 NARROW_COLUMNS = 110  # fewer than that do not hold everything about a host in one line
 
 
@@ -34,6 +36,12 @@ def named(eni: Any) -> str:
     return f"{eni['device_index']}: {', '.join(eni['addresses'])}{unplugged}"
 
 
+def troubles(state: Any) -> list[str]:
+    """What `lab weather` and `lab block` did and nobody undid."""
+    weather = [f"weather: {weather_line(place)}" for place in state["weather"]]
+    return [escape(line) for line in (*weather, *(f"blocked: {block_line(b)}" for b in state["blocks"]))]
+
+
 def wide_console() -> Console:
     """Standard output: as wide as the terminal, and in a pipe as wide as it takes."""
     console = Console(highlight=False)
@@ -54,3 +62,5 @@ def print_status(state: Any) -> None:
                 console.print(f"[red]{escape(host['name'])}[/] {escape(problem)}")
     else:
         console.print("no hosts yet: RunInstances starts one")
+    for line in troubles(state):
+        console.print(f"[red]{line}[/]", highlight=False)

@@ -1,4 +1,7 @@
-"""The Pulumi engine as a child of the daemon: it sees the lab's internet, and ends with the lab."""
+"""The Pulumi engine as a child of the daemon: it sees the lab's internet, and ends with the lab.
+
+The program that it runs is that of the caller's checkout.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from typing import Any
 
 from lab.daemon.control import Call
 from lab.errors import LabError
-from lab.paths import PROJECT, LabPaths
+from lab.paths import LabPaths
 
 log = logging.getLogger(__name__)
 Json = Any
@@ -69,7 +72,9 @@ class EngineCall:
     def _run(self, call: Call, message: Mapping[str, Json]) -> Json:
         with subprocess.Popen(
             [sys.executable, "-m", "lab.daemon.engine_child"],
-            cwd=PROJECT,
+            cwd=message[
+                "project"
+            ],  # the caller's checkout, which need not be the one that started the daemon
             # With bytecode, whatever the caller's own Python does: starting is most of a short run.
             env={**os.environ, **message.get("environment", {}), "PYTHONDONTWRITEBYTECODE": ""},
             stdin=subprocess.PIPE,

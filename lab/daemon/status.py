@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
+from lab.fabric.block import Block
 from lab.world import Eni, Instance, InstanceState, World
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ Json = Any
 
 
 def status(lab: Lab) -> Json:
-    """Endpoint, credentials, and per host its name, instance id, state, addresses and ENIs."""
+    """Endpoint, credentials, trouble made on purpose, and per host its name, instance id, state, addresses and ENIs."""
     world = lab.cloud.world()
     machines = lab.park.report() if lab.park is not None else {}
     return {
@@ -29,6 +30,8 @@ def status(lab: Lab) -> Json:
         },
         "accelerator": lab.park.accelerator if lab.park is not None else None,
         "engine": lab.engine.current(),
+        "weather": lab.cloud.weather.report(),
+        "blocks": [block(world, b) for b in lab.fabric.blocks] if lab.fabric is not None else [],
         "hosts": [host(world, i, machines.get(i.id, {})) for i in live(world)],
     }
 
@@ -66,6 +69,21 @@ def host(world: World, instance: Instance, machine: Json) -> Json:
         "public_ip": next((str(public) for e in enis for public in e.public_ips.values()), None),
         "addresses": [str(address) for e in enis for address in e.private_ips],
         "enis": [{**eni(world, e), "plugged": e.mac not in unplugged} for e in enis],
+    }
+
+
+def block(world: World, dropped: Block) -> Json:
+    """One block, by the hosts that it names."""
+
+    def name(eni_id: str | None) -> str | None:
+        owner = world.enis[eni_id].instance_id if eni_id in world.enis else None
+        return world.instances[owner].name if owner in world.instances else eni_id
+
+    return {
+        "host": name(dropped.eni),
+        "peer": name(dropped.peer),
+        "protocol": dropped.protocol,
+        "one_way": dropped.one_way,
     }
 
 

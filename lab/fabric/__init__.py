@@ -31,6 +31,7 @@ What follows from that:
 - A VPC's router does not decrement TTL, so neither namespace here does: TTL goes up by one before routing
   takes one off (255, which cannot go up, is marked and put back). No loop can come of it: from a tap a packet
   can only go to the router, from there only to a tap or the internet; guests and the internet do decrement.
+- An ENI whose service is AWS's (a VPC endpoint) has no tap: its addresses are on lo, and who listens there answers.
 - Veths have no ARP and the same MAC at both ends: a frame that leaves one end is always for the other.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv4Network
 
 from lab.fabric import groups
@@ -18,7 +19,7 @@ from lab.fabric.names import (
     group_set,
 )
 from lab.fabric.ruleset import Chain, Elements, Table
-from lab.world import Eni, World
+from lab.world import Eni, Rule, World
 
 COUNTERS = ("spoofed", "misdelivered", "ingress_denied", "egress_denied")
 
@@ -58,19 +59,12 @@ def routes(eni: Eni) -> list[Route]:
 def packets(world: World, eni: Eni) -> Table:
     """MAC and source/dest check, security groups, IMDS. The table of the ENI's own connection tracking."""
     ingress, egress = groups.ingress_rules(world, eni), groups.egress_rules(world, eni)
-    peers = sorted(groups.peer_groups((*ingress, *egress)))
     return Table(
         family="ip",
         counters=COUNTERS,
         sets={
             "own": Elements("set own { type ipv4_addr; }", frozenset(map(str, eni.private_ips))),
-            **{
-                group_set(peer): Elements(
-                    f"set {group_set(peer)} {{ type ipv4_addr; }}",
-                    frozenset(map(str, groups.members(world, peer))),
-                )
-                for peer in peers
-            },
+            **member_sets(world, (*ingress, *egress)),
         },
         chains={
             "from_guest": Chain(from_guest(eni)),
@@ -110,6 +104,17 @@ def packets(world: World, eni: Eni) -> Table:
             ),
         },
     )
+
+
+def member_sets(world: World, rules: Iterable[Rule]) -> dict[str, Elements]:
+    """The addresses of every group that rules name as a peer."""
+    return {
+        group_set(peer): Elements(
+            f"set {group_set(peer)} {{ type ipv4_addr; }}",
+            frozenset(map(str, groups.members(world, peer))),
+        )
+        for peer in sorted(groups.peer_groups(rules))
+    }
 
 
 def from_guest(eni: Eni) -> tuple[str, ...]:

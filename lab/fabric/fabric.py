@@ -94,6 +94,11 @@ class Fabric:
             eni_id, lambda: socket.create_server((str(IMDS_ADDRESS), 80), backlog=BACKLOG)
         )
 
+    def service_listener(self, eni_id: str, port: int) -> socket.socket:
+        """A TCP socket that listens at the primary address of an ENI that has a service; the caller closes it."""
+        address = str(self._world.enis[eni_id].private_ips[0]) if eni_id in self._world.enis else ""
+        return self._in_namespace_of(eni_id, lambda: socket.create_server((address, port), backlog=BACKLOG))
+
     def connect(self, eni_id: str, port: int, timeout_s: float) -> socket.socket:
         """A TCP connection to the guest's primary address at this ENI, whatever its security groups say.
 
@@ -117,8 +122,8 @@ class Fabric:
         def read() -> Counters:
             nft = self._reconciler.live[eni_id].nft
             packets = nft.counters("ip", NAME)
-            arp = nft.counters("arp", NAME)
-            return Counters(**(packets | {"spoofed": packets["spoofed"] + arp["spoofed"]}))
+            arp = nft.counters("arp", NAME) if "arp" in self._reconciler.live[eni_id].tables else {}
+            return Counters(**(packets | {"spoofed": packets["spoofed"] + arp.get("spoofed", 0)}))
 
         return self._in_namespace_of(eni_id, read)
 

@@ -27,6 +27,7 @@ IFNAME_MAX = 15  # bytes of an interface name
 
 FROM_GUEST_TABLE = 100  # in an ENI's namespace
 TO_GUEST_TABLE = 200
+FROM_SERVICE_TABLE = 300  # in the namespace of an ENI without a guest
 ADDRESSES_TABLE = 100  # in a VPC's namespace: who has which private address
 
 ROUTER_MAC = "02:00:00:00:00:01"  # both ends of every veth, and what a guest takes for its gateway

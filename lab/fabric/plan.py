@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Network
 
-from lab.fabric import eni, vpc
+from lab.fabric import eni, service_eni, vpc
 from lab.fabric.block import Block
 from lab.fabric.layout import Layout, Namespace, Route
 from lab.fabric.names import INTERNET_NAMESPACE, OPERATOR_ADDRESS, device_name
@@ -18,7 +18,7 @@ def layout(world: World, blocks: Iterable[Block] = ()) -> Layout:
     """What the kernel should hold for `world`, with the traffic of `blocks` dropped."""
     here = [block for block in blocks if block.concerns(world)]
     vpcs = [vpc.namespace(world, one, blocks_in(world, one.id, here)) for one in world.vpcs.values()]
-    enis = [eni.namespace(world, one) for one in world.enis.values()]
+    enis = [(service_eni if one.service else eni).namespace(world, one) for one in world.enis.values()]
     return Layout(
         namespaces={one.name: one for one in (internet(vpcs), *vpcs, *enis)}, wires=vpc.wires(world)
     )

@@ -62,7 +62,7 @@ def meta_data(
     enis = world.enis_of(instance.id)
     optional: dict[str, Directory | Leaf] = {}
     if instance.role is not None:
-        optional["iam"] = iam(world, instance, instance.role, credentials_for)
+        optional["iam"] = iam(instance, instance.role, credentials_for)
     keys = {"0": (instance.key_name or "key", instance.public_key), "1": ("console", console_key)}
     given = {index: (name, key.strip()) for index, (name, key) in keys.items() if key is not None}
     if given:
@@ -135,21 +135,22 @@ def group_names(world: World, eni: Eni) -> str:
 
 def placement(world: World, instance: Instance) -> Directory:
     """Where it runs."""
+    group = instance.placement_group
     return Directory(
         {
             "availability-zone": instance.availability_zone,
             "availability-zone-id": zone_id(instance.availability_zone),
+            **({"group-name": group} if group else {}),
             "region": world.region,
         }
     )
 
 
-def iam(world: World, instance: Instance, role: str, credentials_for: CredentialsFor) -> Directory:
+def iam(instance: Instance, role: str, credentials_for: CredentialsFor) -> Directory:
     """The role, and on request credentials for it."""
 
     def info() -> str:
-        arn = f"arn:aws:iam::{world.account_id}:instance-profile/{role}"
-        return pretty({"Code": "Success", "LastUpdated": now(), "InstanceProfileArn": arn})
+        return pretty({"Code": "Success", "LastUpdated": now(), "InstanceProfileArn": instance.profile_arn})
 
     def credentials() -> str:
         made = credentials_for(role, instance.id)

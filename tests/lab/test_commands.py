@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -138,6 +139,28 @@ def test_the_api_goes_down_and_comes_back(lab: LabUnderTest) -> None:
     finally:
         lab.command("weather")
     assert ec2.describe_vpcs()["Vpcs"]
+
+
+def test_the_weather_is_listed(lab: LabUnderTest) -> None:
+    assign = "AssignPrivateIpAddresses"
+    assert lab.command("weather", "--list").stdout == "fair\n"
+    try:
+        lab.command("weather", assign, "--delay", "1.8", "--effect", "1")
+        lab.command("weather", assign, "--address", "10.0.0.9", "--refuse", "RequestLimitExceeded")
+        assert lab.command("weather", "--list").stdout.splitlines() == [
+            f"{assign}: 1.8 s slow, effect 1 s late",
+            f"{assign} 10.0.0.9: refused with RequestLimitExceeded",
+        ]
+        assert lab.status()["weather"][1]["address"] == "10.0.0.9"
+        assert f"weather: {assign} 10.0.0.9: refused" in lab.command("status").stdout
+        lab.command("weather", assign, "--address", "10.0.0.9")
+        (left,) = json.loads(lab.command("weather", "--list", "--json").stdout)
+        assert (left["address"], left["effect_s"]) == ("", 1.0)
+        refused = lab.command("weather", "RunInstances", "--effect", "1", check=False)
+        assert refused.returncode == 1
+        assert "cannot be late" in refused.stderr
+    finally:
+        assert lab.command("weather").stdout == "fair\n"
 
 
 def test_a_killed_host_is_seen_and_restarted(lab: LabUnderTest) -> None:

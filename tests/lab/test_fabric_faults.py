@@ -100,6 +100,42 @@ def test_a_protocol_is_lost_alone() -> None:
 
 
 @isolated
+def test_a_protocol_is_lost_between_two_both_ways_or_one_way() -> None:
+    world = three()
+    fabric = Fabric()
+    fabric.apply(world)
+    talk = Talk(fabric, world)
+    raw = {name: guest.open_socket(socket.SOCK_RAW, VRRP) for name, guest in talk.guests.items()}
+
+    def advert_passes(one: str, other: str) -> bool:
+        before = fabric.blocked()
+        raw[one].sendto(b"advert", (talk.address[other], 0))
+        arrived = []
+
+        def settled() -> bool:
+            arrived.append(not silent(raw[other]))
+            return arrived[-1] or fabric.blocked() > before
+
+        wait_until(f"the advert {one} → {other} arrives or is blocked", settled)
+        return arrived[-1]
+
+    parted = Block(eni="eni-a", peer="eni-b", protocol=VRRP)
+    fabric.block(parted)
+    assert not advert_passes("a", "b")
+    assert not advert_passes("b", "a")
+    assert advert_passes("a", "c")
+    assert advert_passes("c", "b")
+    assert talk.passes("a", "b")  # everything else
+    assert talk.passes("b", "a")
+    fabric.unblock(parted)
+    fabric.block(Block(eni="eni-a", peer="eni-b", protocol=VRRP, one_way=True))
+    assert not advert_passes("a", "b")
+    assert advert_passes("b", "a")
+    fabric.unblock()
+    assert advert_passes("a", "b")
+
+
+@isolated
 def test_a_port_is_lost_with_its_open_connections() -> None:
     world = three()
     fabric = Fabric()

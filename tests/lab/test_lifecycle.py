@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -116,18 +118,18 @@ def test_a_replaced_proxy_is_configured_by_the_same_up(lab: LabUnderTest) -> Non
     assert changed(lab.up()) == set()
 
 
-def test_an_edited_script_shows_on_exactly_the_hosts_that_have_it(lab: LabUnderTest) -> None:
-    script = PROJECT / "hostscripts" / "nat.sh"
-    original = script.read_text()
-    try:
-        script.write_text(original + "# edited\n")
-        steps = changed(lab.preview())
-        assert steps
-        assert all(name.startswith("proxy-0") and "nat" in name for _, name in steps), steps
-        assert changed(lab.up()) == steps
-        assert "# edited" in lab.succeed(PROXY, "tail -n 1 /opt/causeway/nat.sh")
-    finally:
-        script.write_text(original)
+def test_an_edited_script_shows_on_exactly_the_hosts_that_have_it(lab: LabUnderTest, tmp_path: Path) -> None:
+    """In another checkout, whose program its command line runs in the same lab."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(PROJECT, checkout, ignore=shutil.ignore_patterns(".*", "build", "__pycache__"))
+    edited = LabUnderTest(lab.name, checkout)
+    script = checkout / "hostscripts" / "nat.sh"
+    script.write_text(script.read_text() + "# edited\n")
+    steps = changed(edited.preview())
+    assert steps
+    assert all(name.startswith("proxy-0") and "nat" in name for _, name in steps), steps
+    assert changed(edited.up()) == steps
+    assert "# edited" in lab.succeed(PROXY, "tail -n 1 /opt/causeway/nat.sh")
     lab.up()
     assert "# edited" not in lab.succeed(PROXY, "cat /opt/causeway/nat.sh")
 

@@ -23,6 +23,7 @@ from tests.lab.worlds import change, holding, with_eni, with_vpc, without_eni
 IMDS = "169.254.169.254"
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 TOKEN = "X-aws-ec2-metadata-token"
+PROFILE = "arn:aws:iam::123456789012:instance-profile/proxies"
 KEY = "ssh-ed25519 AAAAC3Nz lab"
 
 
@@ -34,7 +35,14 @@ def reference() -> World:
     world = change(world, "a2", instance_id="i-a", device_index=1)
     world = with_eni(world, "b", "one", "10.0.1.99")
     return instance(
-        world, "a", public_key=KEY + "\n", key_name="operator", role="proxy", user_data=b"#!\0\xff"
+        world,
+        "a",
+        public_key=KEY + "\n",
+        key_name="operator",
+        role="proxy",
+        user_data=b"#!\0\xff",
+        profile_arn=PROFILE,
+        placement_group="pair",
     )
 
 
@@ -137,6 +145,7 @@ def test_everything_a_guest_wants_to_know() -> None:
             "security-groups": "one",
             "placement/availability-zone": "us-east-1a",
             "placement/availability-zone-id": "use1-az1",
+            "placement/group-name": "pair",
             "placement/region": "us-east-1",
             "public-keys/": "0=operator",
             "public-keys/0/": "openssh-key",
@@ -186,7 +195,7 @@ def test_documents_and_credentials() -> None:
             "Token": "for i-a",
             "Expiration": "2030-01-02T03:04:05Z",
         }
-        assert json.loads(get(guest, "iam/info"))["InstanceProfileArn"].endswith(":instance-profile/proxy")
+        assert json.loads(get(guest, "iam/info"))["InstanceProfileArn"] == PROFILE
         status, body, _ = ask(guest, "/latest/dynamic/instance-identity/document")
         assert (status, json.loads(body)["privateIp"], json.loads(body)["instanceId"]) == (
             200,
@@ -203,7 +212,13 @@ def test_documents_and_credentials() -> None:
 def test_what_an_instance_does_not_have_is_not_there() -> None:
     with up(reference()) as lab:
         b = Guest(lab.fabric, reference(), "eni-b")
-        for path in ("user-data", "meta-data/iam/", "meta-data/public-keys/", "meta-data/public-ipv4"):
+        for path in (
+            "meta-data/placement/group-name",
+            "user-data",
+            "meta-data/iam/",
+            "meta-data/public-keys/",
+            "meta-data/public-ipv4",
+        ):
             assert absent(b, path)
         for path in ("meta-data/nothing", "meta-data/instance-id/", "meta-data/instance-id/x", "meta-datax"):
             assert absent(b, path)

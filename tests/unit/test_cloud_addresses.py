@@ -168,6 +168,23 @@ def test_reserved_addresses_are_given_only_by_name(lab: LabUnderTest) -> None:
     assert ips(lab, lab.eni(subnet))[0] in {"10.0.1.8", "10.0.1.10"}
 
 
+def test_a_reserved_address_is_claimed_by_name_only(lab: LabUnderTest) -> None:
+    subnet = lab.subnet("10.0.1.0/28")  # .4 to .14
+    lab.ec2.create_subnet_cidr_reservation(SubnetId=subnet, Cidr="10.0.1.12/32", ReservationType="explicit")
+    one, other = lab.eni(subnet, "10.0.1.4"), lab.eni(subnet, "10.0.1.5")
+    by_number = partial(lab.ec2.assign_private_ip_addresses, NetworkInterfaceId=one)
+    by_number(SecondaryPrivateIpAddressCount=7)
+    assert "10.0.1.12" not in ips(lab, one)
+    launched = lab.instance(subnet)  # the last one that is not reserved
+    assert "10.0.1.12" not in ips(lab, lab.primary(launched))
+    full = "InsufficientFreeAddressesInSubnet"
+    assert code_of(partial(by_number, SecondaryPrivateIpAddressCount=1)) == full
+    assert code_of(lambda: lab.instance(subnet)) == full
+    for eni in (one, other, one):
+        assign(lab, eni, "10.0.1.12", move=True)
+        assert "10.0.1.12" in ips(lab, eni)
+
+
 def test_a_reservation_lies_in_its_subnet_and_overlaps_no_other(lab: LabUnderTest) -> None:
     subnet = lab.subnet()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from functools import partial
 
 import pytest
@@ -143,10 +144,10 @@ def test_a_delayed_call_holds_up_no_other(lab: LabUnderTest, monkeypatch: pytest
     weather.set("CreateVpc", delay_s=600.0)
     condition_of = weather.at
 
-    def at(action: str) -> Condition:
+    def at(action: str, addresses: Collection[str] = ()) -> Condition:
         if action == "CreateVpc":
             reached.set()
-        return condition_of(action)
+        return condition_of(action, addresses)
 
     def make() -> None:
         try:

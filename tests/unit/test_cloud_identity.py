@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from lab.cloud import Cloud, moto_version
+from lab.cloud import Cloud, credentials, moto_version
+from lab.cloud.credentials import LIFETIME, RENEW_BEFORE
 from lab.cloud.images import IMAGE_ID, IMAGE_NAME, OWNER, SSM_PARAMETER
 from lab.errors import LabError
 from tests.unit.cloud_testing import REGION, LabUnderTest, code_of, endpoint, session
@@ -54,6 +56,7 @@ def test_the_role_of_an_instance(lab: LabUnderTest) -> None:
     )
     instance = made["Instances"][0]["InstanceId"]
     assert lab.world.instances[instance].role == "proxy"
+    assert lab.world.instances[instance].profile_arn == "arn:aws:iam::123456789012:instance-profile/proxy"
     assert made["Instances"][0]["IamInstanceProfile"]["Arn"].endswith(":instance-profile/proxy")
     keys = lab.cloud.credentials_for("proxy", instance)
     assert keys == lab.cloud.credentials_for("proxy", instance)
@@ -67,6 +70,58 @@ def test_the_role_of_an_instance(lab: LabUnderTest) -> None:
     )["IamInstanceProfileAssociations"]
     lab.ec2.disassociate_iam_instance_profile(AssociationId=associations[0]["AssociationId"])
     assert lab.world.instances[instance].role is None
+
+
+def test_the_role_of_a_running_instance_changes(lab: LabUnderTest) -> None:
+    profile("proxy")
+    profile("other")
+    instance = lab.instance(lab.subnet())
+    assert lab.world.instances[instance].role is None
+
+    def shown() -> str | None:
+        found = lab.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+        arn = found.get("IamInstanceProfile", {}).get("Arn")
+        return arn.rpartition("/")[2] if arn else None
+
+    associated = lab.ec2.associate_iam_instance_profile(
+        InstanceId=instance, IamInstanceProfile={"Name": "proxy"}
+    )["IamInstanceProfileAssociation"]
+    assert (shown(), lab.world.instances[instance].role) == ("proxy", "proxy")
+    again = partial(
+        lab.ec2.associate_iam_instance_profile,
+        InstanceId=instance,
+        IamInstanceProfile={"Name": "other"},
+    )
+    assert code_of(again) == "IncorrectState"
+    replaced = lab.ec2.replace_iam_instance_profile_association(
+        AssociationId=associated["AssociationId"], IamInstanceProfile={"Name": "other"}
+    )["IamInstanceProfileAssociation"]
+    assert (shown(), lab.world.instances[instance].role) == ("other", "other")
+    lab.ec2.disassociate_iam_instance_profile(AssociationId=replaced["AssociationId"])
+    assert (shown(), lab.world.instances[instance].role) == (None, None)
+
+
+def test_credentials_are_renewed_an_hour_before_their_end(
+    lab: LabUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile("proxy")
+    first = lab.cloud.credentials_for("proxy", "i-1")
+    assert lab.cloud.credentials_for("proxy", "i-1") == first
+    assert lab.cloud.credentials_for("proxy", "i-2") != first
+    shown = datetime.now(UTC) + LIFETIME - RENEW_BEFORE + timedelta(seconds=1)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Json = None) -> datetime:  # type: ignore[override]
+            return shown.astimezone(tz)
+
+    monkeypatch.setattr(credentials, "datetime", Later)
+    second = lab.cloud.credentials_for("proxy", "i-1")
+    assert second.access_key_id != first.access_key_id
+    assert second.expiration - shown == LIFETIME
+    for keys in (first, second):  # the old ones are good to their end
+        who = client("sts", keys.access_key_id, keys.secret_access_key, keys.token).get_caller_identity()
+        assert who["Arn"] == "arn:aws:sts::123456789012:assumed-role/proxy/i-1"
 
 
 def test_the_operator(lab: LabUnderTest) -> None:

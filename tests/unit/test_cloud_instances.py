@@ -189,6 +189,8 @@ def test_everything_that_a_launch_says(lab: LabUnderTest) -> None:
         ({"SubnetId": "subnet-0"}, "InvalidSubnetID.NotFound"),
         ({"SecurityGroupIds": ["sg-0"]}, "InvalidGroup.NotFound"),
         ({"IamInstanceProfile": {"Name": "nobody"}}, "NoSuchEntity"),
+        ({"Placement": {"GroupName": "nobody"}}, "InvalidPlacementGroup.Unknown"),
+        ({"Placement": {"GroupId": "pg-0"}}, "InvalidPlacementGroup.Unknown"),
         (
             {"BlockDeviceMappings": [{"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 8}}]},
             "UnsupportedOperation",

@@ -43,11 +43,12 @@ class Signer:
     service: str = "ec2"
     query: str = ""
     target: str = ""
+    host: str = ""  # of the cloud under test, if no other
 
     def headers(self, body: str, **changes: str) -> dict[str, str]:
-        """Of a POST of `body` to the cloud under test; `changes` are made after signing."""
+        """Of a POST of `body`; `changes` are made after signing."""
         time = f"{self.time:%Y%m%dT%H%M%SZ}"
-        signed = {"host": urlsplit(endpoint()).netloc, "x-amz-date": time}
+        signed = {"host": self.host or urlsplit(endpoint()).netloc, "x-amz-date": time}
         if self.token:
             signed["x-amz-security-token"] = self.token
         if self.target:

@@ -184,17 +184,23 @@ class TestRecovery:
         died = replace(cloud, stack="died")
         vpc, subnet_id = subnet(died)
         ami = cloud.aws.call("ssm", "get_parameter", Name=DEBIAN_13)["Parameter"]["Value"]
-        wanted = {"ami": ami, "instanceType": "t3.small", "subnetId": subnet_id}
+        spread, _, _ = died.create("aws:ec2/placementGroup:PlacementGroup", "p", {"strategy": "spread"})
+        wanted = {"ami": ami, "instanceType": "t3.small", "subnetId": subnet_id, "placementGroup": spread}
         instance, _, _ = died.create(INSTANCE, "i", wanted)
         group, _, _ = died.create(GROUP, "g", {"vpcId": vpc})
         eni, _, _ = died.create(ENI, "e", {"subnetId": subnet_id, "securityGroups": [group]})
         died.create(ATTACHMENT, "a", {"instanceId": instance, "networkInterfaceId": eni, "deviceIndex": 1})
+        service = {"vpcId": vpc, "serviceName": "com.amazonaws.us-east-1.ec2", "vpcEndpointType": "Interface"}
+        within = {"subnetIds": [subnet_id], "securityGroupIds": [group]}
+        endpoint, _, _ = died.create("aws:ec2/vpcEndpoint:VpcEndpoint", "s", {**service, **within})
         key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBvYFmfbV9iUoVq7g2RmCz3wyLhzdpQFqLfXdHPVxhYB t"
         died.create("aws:ec2/keyPair:KeyPair", "k", {"keyName": "k", "publicKey": key})
         trust = {"Version": "2012-10-17", "Statement": []}
         died.create("aws:iam/role:Role", "r", {"name": "r", "assumeRolePolicy": trust})
         removed = [orphan.id for orphan in delete_orphans(cloud.aws, "unit/died", {vpc, subnet_id})]
-        assert set(removed) == {instance, eni, group, "k", "r"}
+        assert set(removed) == {instance, eni, group, endpoint, spread, "k", "r"}
+        assert removed.index(instance) < removed.index(spread)
+        assert removed.index(endpoint) < removed.index(group)
         assert removed.index(instance) < removed.index(eni) < removed.index(group)
         assert find_orphans(cloud.aws, "unit/died", {vpc, subnet_id}) == []
 
@@ -302,3 +308,22 @@ def test_a_table_goes_although_its_subnet_goes_meanwhile(
     monkeypatch.setattr(route_table, "find_route_table", find_before_the_subnet_goes)
     cloud.provider.delete(urn(TABLE, "t"), table, state)
     assert find(cloud.aws, table) is None
+
+
+def test_a_configured_subnet_of_an_endpoint_is_one_of_its_subnets() -> None:
+    inputs = {
+        "vpcId": "vpc-1",
+        "serviceName": "com.amazonaws.us-east-1.ec2",
+        "vpcEndpointType": "Interface",
+        "subnetConfigurations": [{"subnetId": "subnet-1", "ipv4": "10.1.1.9"}],
+    }
+    of = urn("aws:ec2/vpcEndpoint:VpcEndpoint", "api")
+
+    def refused(**more: object) -> list[str]:
+        return [failure.path for failure in AwsProvider().check(of, {}, {**inputs, **more}, b"").failures]
+
+    assert refused() == ["subnetConfigurations[0]"]
+    assert refused(subnetIds=["subnet-2"]) == ["subnetConfigurations[0]"]
+    assert refused(subnetIds=["subnet-1"]) == []
+    assert refused(subnetIds=[UNKNOWN]) == []  # a preview in which the subnet is new
+    assert refused(subnetIds=["subnet-1"], dnsOptions={}) == ["dnsOptions"]

@@ -33,14 +33,18 @@ class Case:
     needs: tuple[str, ...] = ()
     change: Values = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    in_the_lab: bool = True
 
 
-NOWHERE = {"aws:ec2/placementGroup:PlacementGroup"}  # for previews only: no stand-in of EC2 has it
-NOT_IN_THE_LAB = {"aws:ec2/vpcEndpoint:VpcEndpoint"}
 VPC = ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.1.0.0/16"})
 THINGS: dict[str, tuple[str, Values, tuple[str, ...]]] = {
     "vpc": (*VPC, ()),
     "subnet": ("aws:ec2/subnet:Subnet", {"vpcId": "$vpc", "cidrBlock": "10.1.1.0/24"}, ("vpc",)),
+    "elsewhere": (
+        "aws:ec2/subnet:Subnet",
+        {"vpcId": "$vpc", "cidrBlock": "10.1.8.0/24", "availabilityZone": "us-east-1b"},
+        ("vpc",),
+    ),
     "igw": ("aws:ec2/internetGateway:InternetGateway", {"vpcId": "$vpc"}, ("vpc",)),
     "table": ("aws:ec2/routeTable:RouteTable", {"vpcId": "$vpc"}, ("vpc",)),
     "group": ("aws:ec2/securityGroup:SecurityGroup", {"vpcId": "$vpc", "description": "g"}, ("vpc",)),
@@ -54,6 +58,13 @@ THINGS: dict[str, tuple[str, Values, tuple[str, ...]]] = {
     "key": ("aws:ec2/keyPair:KeyPair", {"keyName": "k", "publicKey": PUBLIC_KEY}, ()),
     "role": ("aws:iam/role:Role", {"name": "proxy", "assumeRolePolicy": TRUST}, ()),
     "profile": ("aws:iam/instanceProfile:InstanceProfile", {"name": "proxy", "role": "$role"}, ("role",)),
+    "other_role": ("aws:iam/role:Role", {"name": "other", "assumeRolePolicy": TRUST}, ()),
+    "other_profile": (
+        "aws:iam/instanceProfile:InstanceProfile",
+        {"name": "other", "role": "$other_role"},
+        ("other_role",),
+    ),
+    "spread": ("aws:ec2/placementGroup:PlacementGroup", {"strategy": "spread"}, ()),
     "instance": (
         "aws:ec2/instance:Instance",
         {"ami": "$ami", "instanceType": "t3.small", "subnetId": "$subnet", "privateIp": "10.1.1.9"},
@@ -155,6 +166,8 @@ CASES = [
             "privateIp": "10.1.1.10",
             "vpcSecurityGroupIds": ["$group"],
             "keyName": "$key",
+            "iamInstanceProfile": "$profile",
+            "placementGroup": "$spread",
             "userData": "#!/bin/sh\necho hello\n",
             "metadataOptions": {
                 "httpEndpoint": "enabled",
@@ -169,11 +182,11 @@ CASES = [
             },
             "tags": {"Name": "func-0"},
         },
-        ("subnet", "group", "other_group", "key", "ami", "profile"),
+        ("subnet", "group", "other_group", "key", "ami", "profile", "other_profile", "spread"),
         change={
             "vpcSecurityGroupIds": ["$group", "$other_group"],
             "sourceDestCheck": False,
-            "iamInstanceProfile": "$profile",
+            "iamInstanceProfile": "$other_profile",
             "instanceType": "t3.medium",
             "tags": {"Name": "func-1"},
             "userData": "#!/bin/sh\necho bye\n",
@@ -230,6 +243,36 @@ CASES = [
         ("vpc", "table"),
         change={"tags": {"a": "b"}},
         outputs=("state",),
+        in_the_lab=False,
+    ),
+    Case(
+        "aws:ec2/vpcEndpoint:VpcEndpoint",
+        {
+            "vpcId": "$vpc",
+            "serviceName": "com.amazonaws.us-east-1.ec2",
+            "vpcEndpointType": "Interface",
+            "subnetIds": ["$subnet"],
+            "subnetConfigurations": [{"subnetId": "$subnet", "ipv4": "10.1.1.200"}],
+            "securityGroupIds": ["$group"],
+            "tags": {"Name": "api"},
+        },
+        ("subnet", "group", "other_group", "elsewhere"),
+        change={
+            "subnetIds": ["$subnet", "$elsewhere"],
+            "subnetConfigurations": [
+                {"subnetId": "$subnet", "ipv4": "10.1.1.201"},
+                {"subnetId": "$elsewhere", "ipv4": "10.1.8.200"},
+            ],
+            "securityGroupIds": ["$other_group"],
+            "tags": {"Name": "ec2"},
+        },
+        outputs=("state", "networkInterfaceIds", "dnsEntries"),
+    ),
+    Case(
+        "aws:ec2/placementGroup:PlacementGroup",
+        {"strategy": "spread", "tags": {"a": "b"}},
+        change={"tags": {"c": "d"}},
+        outputs=("name", "placementGroupId", "arn"),
     ),
     Case(
         "aws:iam/role:Role",
@@ -318,12 +361,12 @@ def case_id(case: Case) -> str:
 
 
 def test_every_type_has_a_case() -> None:
-    assert {case.type_name for case in CASES} == set(RESOURCES) - NOWHERE
+    assert {case.type_name for case in CASES} == set(RESOURCES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_id)
 def test_life_of_a_resource(request: pytest.FixtureRequest, case: Case) -> None:
-    place: Place = request.getfixturevalue("plain_moto" if case.type_name in NOT_IN_THE_LAB else "lab_cloud")
+    place: Place = request.getfixturevalue("lab_cloud" if case.in_the_lab else "plain_moto")
     cloud, ids = place.cloud, place.ids
     provide(cloud, case.needs, ids)
     of = urn(case.type_name, "subject")

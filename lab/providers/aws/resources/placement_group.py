@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from lab.providers.aws.client import Aws
 from lab.providers.aws.marks import read_tags, tag_specifications
 from lab.providers.aws.resource import REGION, TAGS, ResourceType, State, Values, ignore_gone
@@ -50,6 +52,10 @@ class PlacementGroup(ResourceType):
             "partitionCount": group.get("PartitionCount"),
             "spreadLevel": group.get("SpreadLevel"),
         }
+
+    def update(self, aws: Aws, object_id: str, state: Values, new: Values, changed: Set[str]) -> None:
+        # Tags go by the group's own id, not by its name.
+        super().update(aws, state["placementGroupId"], state, new, changed)
 
     def delete(self, aws: Aws, object_id: str, state: Values) -> None:
         ignore_gone(aws, "delete_placement_group", (GONE,), GroupName=object_id)
