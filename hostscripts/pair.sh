@@ -21,16 +21,16 @@ source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
 readonly DIRECTORY=$RUN/pair
 readonly UNITS=(causeway-pair.service causeway-keepalived.service) # in the order of starting
 
-# Adverts of the other proxy only; not even those while `unheard` holds it. pair_watch.sh fills that.
+# Adverts (VRRP is protocol 112) of the other proxy only; not even those while `unheard` holds it. pair_watch.sh fills that.
 readonly TABLE='
   counter dropped { }
   counter heard { }
   set unheard { type ipv4_addr; }
   chain input {
     type filter hook input priority filter; policy accept;
-    ip protocol vrrp ip saddr != %s counter name dropped drop
-    ip protocol vrrp counter name heard
-    ip protocol vrrp ip saddr @unheard drop
+    ip protocol 112 ip saddr != %s counter name dropped drop
+    ip protocol 112 counter name heard
+    ip protocol 112 ip saddr @unheard drop
   }'
 
 main() {

@@ -5,26 +5,27 @@
 #
 #   health NAME ok        what is checked has been right for a second
 #   health NAME WHAT      it has been wrong twice in a row, and WHAT
-#   kernel NAME 0|1       the HaVip is an address here, or is not; every second
+#   kernel NAME 0|1       the HaVip is an address here, or is not; twice a second at least
 #
 # ADDRESS, where it is not "-", is one that has to be here. TUNNEL is "-" in the root namespace, which forwards nothing.
-# Ten times a second, without a single fork: only files of the kernel are read. The nft tables, which no file tells, are
-# looked for every two seconds.
+# Ten times a second, without a single fork: only files of the kernel are read; the list of addresses
+# twice a second. The nft tables, which no file tells, are looked for every two seconds.
 
 # shellcheck source=hostscripts/lib.sh
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
-set +eE
+set +eEu
 trap - ERR
 
 readonly NAME=$1 NIC=$2 MAC=$3 ADDRESS=$4 HAVIP=$5 TUNNEL=$6 TABLES=("${@:7}")
 readonly NET=$ROOT/sys/class/net PROC=$ROOT/proc
-readonly PERIOD_S=0.1 GOOD_AFTER=10 BAD_AFTER=2 TABLES_EVERY=20 KERNEL_EVERY=10
+readonly PERIOD_S=0.1 GOOD_AFTER=10 BAD_AFTER=2 TABLES_EVERY=20 ADDRESSES_EVERY=5
 
 main() {
   local never said='' good=0 bad=0 round=0 tables='' had=''
   exec {never}<> <(:) # nothing ever comes from it: sleeps without a process
   while :; do
-    ((round++ % TABLES_EVERY != 0)) || tables=$(what_is_wrong_with_tables)
+    ((round % TABLES_EVERY)) || tables=$(what_is_wrong_with_tables)
+    ((round % ADDRESSES_EVERY)) || addresses_are_read
     WRONG=
     path_is_checked
     WRONG=${WRONG:-$tables}
@@ -40,7 +41,7 @@ main() {
       said=$WRONG
       echo "health $NAME $said"
     fi
-    if [[ $HAS_HAVIP != "$had" ]] || ((round % KERNEL_EVERY == 0)); then
+    if ((round++ % ADDRESSES_EVERY == 0)) || [[ $HAS_HAVIP != "$had" ]]; then
       had=$HAS_HAVIP
       echo "kernel $NAME $had"
     fi
@@ -59,7 +60,6 @@ path_is_checked() {
   { read -r carrier <"$NET/$NIC/carrier"; } 2>/dev/null # cannot be read while the device is down
   [[ $carrier == 1 ]] || WRONG="$NIC has no carrier"
   device_is_up "$NIC" || WRONG="$NIC is down"
-  addresses_are_read
   [[ $ADDRESS == - || $LOCAL == *" $ADDRESS "* ]] || WRONG="$NIC has lost $ADDRESS"
   [[ $LOCAL != *" $HAVIP "* ]] || HAS_HAVIP=1
   [[ $TUNNEL != - ]] || return

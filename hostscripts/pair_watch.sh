@@ -24,7 +24,7 @@
 
 # shellcheck source=hostscripts/lib.sh
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
-set +eE # it has to go on, whatever fails
+set +eEu # it has to go on, whatever fails
 trap - ERR
 trap '' PIPE
 
@@ -38,15 +38,15 @@ readonly BACK_OFF_MS=200 BACK_OFF_MAX_MS=2000
 readonly GIVE_UP_MS=5000 # claims that AWS refuses
 readonly SILENCE_MS=1000 PATIENCE_MS=30000 NOBODY_TOOK_MS=3000 NOBODY_ACTIVE_MS=2000
 readonly OFFER_MS=15000 # how often one that serves with a broken path offers its place
-readonly START_MS=20000 RESYNC_MS=60000 ASLEEP_MS=2000
+readonly START_MS=20000 HEALTH_TAKES_MS=15000 RESYNC_MS=60000 ASLEEP_MS=2000 WATCHDOG_MS=10000
 
 # ── what is so ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-# STATE: starting, standby, active, yielding, fault. By HaVip: LISTED, whether the metadata has it here (1, 0, "": not
+# PHASE: starting, standby, active, yielding, fault. By HaVip: LISTED, whether the metadata has it here (1, 0, "": not
 # known), IN_KERNEL likewise; GOT: seen here since this claim began.
-ROLE=none STATE=starting REASON='just started' SINCE=$EPOCHSECONDS
+ROLE=none PHASE=starting REASON='just started' SINCE=$EPOCHSECONDS
 WAS_WHOLE=0 LAST_RESORT=0 DEAF=0 ASIDE=1 DISTRUST=0 CLEAN=1 # nothing to be forgotten yet
-NAMES=() NAMESPACES=() DEVICES=() MACS=() ENIS=() ADDRESSES=() HEALTH=()
+NAMES=() NAMESPACES=() DEVICES=() MACS=() ENIS=() ADDRESSES=() HEALTH=() ASKED_HEALTH_AT=()
 LISTED=() IN_KERNEL=() GOT=() GRANTED_AT=() REFUSED=() IP_PIPES=() IP_PIDS=() HELPERS=()
 declare -A TUNNELS=() SYNC=()
 KEY='' SECRET='' SESSION='' SWITCHES=() TOLD='' ALARMS=() PLATFORM=0 BROKEN='' UNREADY=''
@@ -55,15 +55,15 @@ readonly IS_=null IS_0=false IS_1=true
 CURL_PID=0 POLL_PID=0 CLAIMING=0 ATTEMPT=0
 # Milliseconds since boot.
 NOW=0 CLAIMED_AT=0 NEXT_CLAIM_AT=0 MASTER_AT=0 ASIDE_AT=0 METADATA_AT=0 HEARD_AT=0 PONG_AT=0 PEER_PONG_AT=0
-ASKED_AT=0 CHECKED_AT=0 SYNC_CHECKED_AT=0 RESYNCED_AT=0 POLL_STARTED_AT=0
-HEARD=''
+ASKED_AT=0 WATCHDOG_AT=0 TOLD_AT=0 CHECKED_AT=0 SYNC_CHECKED_AT=0 RESYNCED_AT=0 POLL_STARTED_AT=0
+HEARD='' TOLD_PHASE='' WAIT_S=0.1
 
 main() {
-  local line last
+  local line part='' last
   configuration_is_read
   [[ ! -f $DIRECTORY/switches ]] || mapfile -t SWITCHES <"$DIRECTORY/switches"
   if (($#)); then
-    ROLE=$1 STATE=$2 WAS_WHOLE=$3 DEAF=$4 ASIDE=$5 LAST_RESORT=$6 CLEAN=$7 SINCE=$8 REASON=$9
+    ROLE=$1 PHASE=$2 WAS_WHOLE=$3 DEAF=$4 ASIDE=$5 LAST_RESORT=$6 CLEAN=$7 SINCE=$8 REASON=$9
   else
     printf '1\n' >"$DIRECTORY/aside"
   fi
@@ -75,7 +75,12 @@ main() {
   say "${NAMES[*]} of $OWN, with $PEER"
   while :; do
     line=''
-    read -r -t 0.1 -u "$EVENTS" line
+    # What it had read when the time was over is the beginning of the next line.
+    if read -r -t "$WAIT_S" -u "$EVENTS" line; then
+      line=$part$line part=''
+    else
+      part+=$line line=''
+    fi
     now_is
     ((NOW - last <= ASLEEP_MS)) || woke_up $((NOW - last))
     last=$NOW
@@ -111,7 +116,7 @@ configuration_is_read() {
 
 havip_is_known() {
   [[ $2 != - ]] || PLATFORM=${#NAMES[@]}
-  NAMES+=("$1") NAMESPACES+=("$2") DEVICES+=("$3") MACS+=("$4") ENIS+=("$5") ADDRESSES+=("$6") HEALTH+=('not known yet')
+  NAMES+=("$1") NAMESPACES+=("$2") DEVICES+=("$3") MACS+=("$4") ENIS+=("$5") ADDRESSES+=("$6") HEALTH+=('') ASKED_HEALTH_AT+=(0)
   LISTED+=('') IN_KERNEL+=('') GOT+=(0) GRANTED_AT+=(-1000000) REFUSED+=('') IP_PIPES+=(0) IP_PIDS+=(0) HELPERS+=(0)
 }
 
@@ -124,7 +129,7 @@ is_renewed() {
   for pid in "${HELPERS[@]}" "${IP_PIDS[@]}" "$CURL_PID" "$POLL_PID"; do
     ((pid == 0)) || kill "$pid" 2>/dev/null
   done
-  exec "$BASH" "$0" "$ROLE" "$STATE" "$WAS_WHOLE" "$DEAF" "$ASIDE" "$LAST_RESORT" "$CLEAN" "$SINCE" "$REASON"
+  exec "$BASH" "$0" "$ROLE" "$PHASE" "$WAS_WHOLE" "$DEAF" "$ASIDE" "$LAST_RESORT" "$CLEAN" "$SINCE" "$REASON"
 }
 
 # The machine was stopped for a while, and the world went on.
@@ -158,7 +163,7 @@ event() {
     pong) PONG_AT=$NOW ;;
     peer) PEER_PONG_AT=$NOW ;;
     sync) SYNC[${words[1]}]=${words[2]:-} ;;
-    switch) [[ $STATE != active ]] || stands_aside yielding "a switch was asked for" ;;
+    switch) [[ $PHASE != active ]] || stands_aside yielding "a switch was asked for" ;;
     renew) is_renewed ;;
     *) say "not understood: $1" >&2 ;;
   esac
@@ -170,6 +175,7 @@ keepalived_says() {
     MASTER) becomes_active ;;
     BACKUP)
       ((DEAF == 0)) || is_deaf 0
+      ((CLAIMING == 0)) || curl_is_stopped
       ((ASIDE)) || state_is standby "the other one is active"
       ;;
     FAULT) ((ASIDE)) || state_is fault "keepalived finds a fault of its own, say of the NIC" ;;
@@ -181,7 +187,7 @@ keepalived_says() {
 becomes_active() {
   local i
   if ((ASIDE)); then return; fi # keepalived has not read `aside` yet
-  STATE=active WAS_WHOLE=0 MASTER_AT=$NOW ATTEMPT=0 CLEAN=0
+  PHASE=active WAS_WHOLE=0 MASTER_AT=$NOW ATTEMPT=0 CLEAN=0
   for i in "${!NAMES[@]}"; do
     GOT[i]=0 GRANTED_AT[i]=-1000000 REFUSED[i]=''
     address_is_here "$i" 1
@@ -194,9 +200,9 @@ becomes_active() {
 }
 
 state_is() {
-  [[ $STATE != "$1" || $REASON != "$2" ]] || return 0
-  local was=$STATE
-  STATE=$1 REASON=$2
+  [[ $PHASE != "$1" || $REASON != "$2" ]] || return 0
+  local was=$PHASE
+  PHASE=$1 REASON=$2
   if [[ $was == active || $1 == active ]]; then
     switch_is_recorded
   fi
@@ -204,9 +210,9 @@ state_is() {
 
 switch_is_recorded() {
   SINCE=$EPOCHSECONDS
-  SWITCHES=("${SWITCHES[@]: -4}" "$EPOCHSECONDS $STATE $REASON")
+  SWITCHES=("${SWITCHES[@]: -4}" "$EPOCHSECONDS $PHASE $REASON")
   printf '%s\n' "${SWITCHES[@]}" >"$DIRECTORY/switches"
-  printf '%s\n' "$STATE" >"$DIRECTORY/role"
+  printf '%s\n' "$PHASE" >"$DIRECTORY/role"
 }
 
 # ── addresses ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -215,7 +221,7 @@ addresses_follow() {
   local i wanted
   for i in "${!NAMES[@]}"; do
     wanted=${LISTED[i]:-${IN_KERNEL[i]}}
-    [[ $STATE != active ]] || wanted=1
+    [[ $PHASE != active ]] || wanted=1
     [[ $wanted == "${IN_KERNEL[i]}" || -z $wanted ]] || address_is_here "$i" "$wanted"
   done
 }
@@ -251,15 +257,15 @@ curl_waits() {
     curl -q --silent --noproxy '*' --parallel --parallel-immediate --parallel-max 64 -K "$CLAIM_FIFO" &
     wait "$!"
     status=$?
-    echo "curl $BASHPID $status"
     # It died before it read: whoever writes just now is not left waiting.
-    case $status in 2 | 26 | 12[67]) read -r -t 0.3 <>"$CLAIM_FIFO" ;; esac
+    case $status in 2 | 2[67] | 12[67] | ???) read -r -t 0.3 <>"$CLAIM_FIFO" ;; esac
+    echo "curl $BASHPID $status"
   ) 1>&"$EVENTS" 2>/dev/null &
   CURL_PID=$!
 }
 
 curl_is_stopped() {
-  kill "$CURL_PID" 2>/dev/null
+  ((CURL_PID == 0)) || kill "$CURL_PID" 2>/dev/null
   CURL_PID=0 CLAIMING=0
 }
 
@@ -285,7 +291,11 @@ write-out = \"claim $i %{http_code}\\n\"
     [[ $CONNECT_TO == - ]] || text+="connect-to = \"::$CONNECT_TO:\"
 "
   done
-  kill -0 "$CURL_PID" 2>/dev/null || curl_waits
+  # Only one that has not read yet: writing to the pipe waits for a reader.
+  if ((CLAIMING)) || ! kill -0 "$CURL_PID"; then
+    curl_is_stopped
+    curl_waits
+  fi
   printf '%s' "${text#next$'\n'}" >"$CLAIM_FIFO"
   CLAIMING=1 CLAIMED_AT=$NOW
 } 2>/dev/null
@@ -307,7 +317,7 @@ curl_is_done() {
   local back_off=$((BACK_OFF_MS << (ATTEMPT < 4 ? ATTEMPT : 4)))
   [[ $1 == "$CURL_PID" ]] || return 0
   CLAIMING=0 CURL_PID=0
-  if [[ $STATE == active ]]; then
+  if [[ $PHASE == active ]]; then
     ATTEMPT=$((ATTEMPT + 1)) NEXT_CLAIM_AT=$((NOW + (back_off < BACK_OFF_MAX_MS ? back_off : BACK_OFF_MAX_MS)))
   fi
   [[ $2 == 127 ]] || curl_waits
@@ -355,7 +365,7 @@ metadata_says() {
   done
   addresses_follow
   # What was read before this one became active says nothing about its claim.
-  [[ $STATE == active ]] && (($2 >= MASTER_AT)) || return 0
+  [[ $PHASE == active ]] && (($2 >= MASTER_AT)) || return 0
   for i in "${!NAMES[@]}"; do GOT[i]=${LISTED[i]}; done
   if ((all)); then
     ((WAS_WHOLE && DEAF)) || is_whole
@@ -391,7 +401,7 @@ poll_runs() {
   ((POLL_PID == 0)) || kill "$POLL_PID" 2>/dev/null
   metadata_is_polled &
   POLL_PID=$! POLL_STARTED_AT=$NOW
-  [[ $STATE != active ]] || poll_is fast
+  [[ $PHASE != active ]] || poll_is fast
 }
 
 # A process of its own, because a connection to nowhere cannot be given a deadline here.
@@ -549,11 +559,11 @@ serves_nevertheless() {
 due() {
   ((NOW - CHECKED_AT < 1000)) || processes_run
   broken_is
-  case $STATE in
+  case $PHASE in
     active)
       claims_go_on
       is_listed_whole || gives_up_what_is_refused
-      [[ $STATE == active ]] || return 0
+      [[ $PHASE == active ]] || return 0
       if [[ -z $BROKEN ]]; then
         LAST_RESORT=0
       elif ((LAST_RESORT == 0)) || ((NOW - MASTER_AT > OFFER_MS)); then
@@ -589,7 +599,15 @@ due() {
       ;;
   esac
   if ((NOW - SYNC_CHECKED_AT > 5000)); then sync_is_looked_at; fi
-  ((CLAIMING && NOW - CLAIMED_AT < 500)) || state_is_told
+  if ((NOW - WATCHDOG_AT > WATCHDOG_MS)); then
+    WATCHDOG_AT=$NOW
+    systemd-notify --pid=$$ WATCHDOG=1 2>/dev/null &
+  fi
+  if [[ $PHASE != "$TOLD_PHASE" ]] || ((NOW - TOLD_AT > 400)); then
+    ((CLAIMING && NOW - CLAIMED_AT < 500)) || state_is_told # not on the way of a claim
+  fi
+  WAIT_S=0.3
+  if ((ASIDE || CLAIMING || NOW - MASTER_AT < 5000)); then WAIT_S=0.1; fi
 }
 
 # BROKEN: the first data path that is. UNREADY: why it could not take over, its paths being whole.
@@ -597,11 +615,18 @@ broken_is() {
   local i
   BROKEN='' UNREADY=''
   for i in "${!NAMES[@]}"; do
-    if [[ ${HEALTH[i]} != ok ]]; then
+    if [[ -z ${HEALTH[i]} ]]; then # asked only just now, and while it is well that means nothing
+      if ((NOW - ASKED_HEALTH_AT[i] > HEALTH_TAKES_MS)); then
+        BROKEN="${NAMES[i]}: nobody says how it is"
+      elif [[ $PHASE == starting ]]; then
+        UNREADY="${NAMES[i]}: not known yet"
+      fi
+    elif [[ ${HEALTH[i]} != ok ]]; then
       BROKEN="${NAMES[i]}: ${HEALTH[i]}"
-      return
     fi
+    [[ -z $BROKEN ]] || return
   done
+  if [[ -n $UNREADY ]]; then return; fi
   if [[ -z $KEY ]]; then
     UNREADY="the metadata has no credentials"
   elif [[ -z ${LISTED[PLATFORM]} ]] || ((NOW - METADATA_AT > 5000)); then
@@ -622,6 +647,7 @@ processes_run() {
     is_there "${IP_PIDS[i]}" "$namespace" || ip_waits "$i"
     is_there "${HELPERS[i]}" "$namespace" || helper_runs "$i"
   done
+  ((CLAIMING)) || kill -0 "$CURL_PID" || curl_waits
   if ((POLL_PID == 0)) || ! kill -0 "$POLL_PID" || ((NOW - METADATA_AT > 3000 && NOW - POLL_STARTED_AT > 3000)); then
     poll_runs
   fi
@@ -634,7 +660,7 @@ is_there() {
 helper_runs() {
   local i=$1 words=("$1" "${DEVICES[$1]}" "${MACS[$1]}")
   ((HELPERS[i] == 0)) || kill "${HELPERS[i]}" 2>/dev/null
-  HEALTH[i]='not known yet'
+  HEALTH[i]='' ASKED_HEALTH_AT[i]=$NOW
   if [[ ${NAMESPACES[i]} == - ]]; then
     "$HERE/pair_health.sh" "${words[@]}" "$OWN" "${ADDRESSES[i]}" - 'inet causeway_tunnel' 1>&"$EVENTS" &
   else
@@ -647,7 +673,7 @@ helper_runs() {
 # Every conntrackd: the active one tells all it knows; a standby forgets all, and asks.
 resynced() {
   RESYNCED_AT=$NOW
-  [[ $STATE != standby ]] || CLEAN=1
+  [[ $PHASE != standby ]] || CLEAN=1
   "$HERE/pair" resync >/dev/null 2>&1 &
 }
 
@@ -667,6 +693,7 @@ sync_is_looked_at() {
 # Every text in it was made here or by pair_health.sh, or has passed a check: none holds a quote.
 state_is_told() {
   local i text havips='' alarms='' switches='' line at to why in_metadata in_kernel
+  TOLD_AT=$NOW TOLD_PHASE=$PHASE
   alarms_are
   for i in "${!NAMES[@]}"; do
     in_metadata=IS_${LISTED[i]} in_kernel=IS_${IN_KERNEL[i]}
@@ -679,11 +706,11 @@ state_is_told() {
   for line in "${ALARMS[@]}"; do alarms+=",\"$line\""; done
   WHOLE=false
   if is_listed_whole; then WHOLE=true; fi
-  text="{\"state\":\"$STATE\",\"since\":$SINCE,\"reason\":\"$REASON\",\"keepalived\":\"$ROLE\",\"index\":$INDEX,\"own\":\"$OWN\",
+  text="{\"state\":\"$PHASE\",\"since\":$SINCE,\"reason\":\"$REASON\",\"keepalived\":\"$ROLE\",\"index\":$INDEX,\"own\":\"$OWN\",
 \"peer\":\"$PEER\",\"whole\":$WHOLE,\"deaf\":$DEAF,\"havips\":{${havips#,}},\"alarms\":[${alarms#,}],\"switches\":[${switches#,}]}"
   [[ $text != "$TOLD" ]] || return 0
   TOLD=$text
-  printf '%s\n' "$STATE" >"$DIRECTORY/role"
+  printf '%s\n' "$PHASE" >"$DIRECTORY/role"
   printf '%s\n' "$text" >"$DIRECTORY/state.json.new"
   mv -f "$DIRECTORY/state.json.new" "$DIRECTORY/state.json"
 }
@@ -691,16 +718,16 @@ state_is_told() {
 alarms_are() {
   local i namespace found=() refused
   [[ $ROLE != STOP && $ROLE != none ]] || found+=("keepalived does not run")
-  if [[ $STATE == active ]] && ! is_listed_whole && ((NOW - MASTER_AT > 1000)); then
+  if [[ $PHASE == active ]] && ! is_listed_whole && ((NOW - MASTER_AT > 1000)); then
     for i in "${!NAMES[@]}"; do
       [[ ${LISTED[i]} != 1 ]] || continue
       refused=${REFUSED[i]:+: ${REFUSED[i]}}
       found+=("${NAMES[i]} is not here yet$refused")
     done
   fi
-  [[ $STATE == active && $LAST_RESORT == 1 ]] && found+=("serves with a broken path, as nobody else is active")
+  [[ $PHASE == active && $LAST_RESORT == 1 ]] && found+=("serves with a broken path, as nobody else is active")
   [[ -z $BROKEN$UNREADY ]] || ((NOW - CHECKED_AT > 60000)) || found+=("$BROKEN$UNREADY")
-  [[ $STATE != yielding ]] || ((NOW - ASIDE_AT < 5000)) || found+=("stands aside: $REASON")
+  [[ $PHASE != yielding ]] || ((NOW - ASIDE_AT < 5000)) || found+=("stands aside: $REASON")
   for namespace in "${!SYNC[@]}"; do
     [[ ${SYNC[$namespace]} == active ]] || found+=("connections of $namespace are not synchronised: conntrackd is ${SYNC[$namespace]}")
   done
