@@ -76,8 +76,8 @@ def _in_iam(aws: Aws, stack: str) -> Iterator[Orphan]:
         yield from _of_iam(role["RoleName"], tags, stack)
     for profile in aws.call("iam", "list_instance_profiles")["InstanceProfiles"]:
         name = profile["InstanceProfileName"]
-        tags = aws.call("iam", "list_instance_profile_tags", InstanceProfileName=name)["Tags"]
-        yield from _of_iam(name, tags, stack)
+        found = aws.call("iam", "get_instance_profile", InstanceProfileName=name)["InstanceProfile"]
+        yield from _of_iam(name, found.get("Tags") or [], stack)
 
 
 def _of_iam(name: str, listed: list[dict[str, str]], stack: str) -> Iterator[Orphan]:
