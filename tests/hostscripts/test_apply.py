@@ -125,6 +125,18 @@ def status(host: StubHost, concern: str) -> dict[str, object]:
     return told
 
 
+@pytest.mark.parametrize("emptied", ["etc/causeway/routes.json", "opt/causeway/routes.sh"])
+def test_what_lost_its_content_is_not_taken_for_applied(stub_host: StubHost, emptied: str) -> None:
+    concern_does(stub_host, "routes", "true")
+    (stub_host.root / emptied).write_text("")
+    said = stub_host.apply(ok=False)
+    assert "routes: its state or its script is empty" in said
+    assert said.splitlines()[-2:] == [
+        "causeway: routes: failed",
+        "causeway: apply: error: not applied: routes",
+    ]
+
+
 def test_status_says_that_it_lacks_jq(stub_host: StubHost, tmp_path: Path) -> None:
     """A user instance, which is not ours, need not have it."""
     environment = {**os.environ, **stub_host.environment(), "CAUSEWAY_PATH": str(tmp_path)}
