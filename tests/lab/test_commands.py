@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from lab.paths import PROJECT
 from tests.lab.conftest import LabUnderTest, wait_until
 from tests.lab.test_lifecycle import changed
-from tests.lab.test_path import FUNC, HTTP, PROXY, USER, client
+from tests.lab.test_path import FUNC, HTTP, PROXY, client
 
 pytestmark = pytest.mark.lab
 
@@ -138,21 +138,6 @@ def test_the_api_goes_down_and_comes_back(lab: LabUnderTest) -> None:
     finally:
         lab.command("weather")
     assert ec2.describe_vpcs()["Vpcs"]
-
-
-def test_a_killed_host_is_seen_and_restarted(lab: LabUnderTest) -> None:
-    def machine() -> str:
-        return str(next(h for h in lab.status()["hosts"] if h["name"] == USER)["machine"]["state"])
-
-    lab.command("fault", "kill", USER)
-    lab.forget(USER)
-    assert machine() == "crashed"
-    said = lab.command("exec", USER, "--", "true", check=False)
-    assert said.returncode == 1
-    assert "Traceback" not in said.stderr
-    lab.command("fault", "restart", USER)
-    assert machine() == "running"
-    wait_until("it serves again", lambda: lab.exec(FUNC, [HTTP]).returncode == 0, 180)
 
 
 @pytest.mark.parametrize(
