@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -215,6 +216,35 @@ def test_a_host_that_hangs_is_named_by_an_up_that_waits_for_it(lab: LabUnderTest
 def test_logs_are_the_console(lab: LabUnderTest) -> None:
     assert lab.command("logs", PROXY).stdout
     assert lab.command("logs", "daemon").stdout
+
+
+def test_logs_go_on_as_the_console_does(lab: LabUnderTest) -> None:
+    argv = [sys.executable, "-m", "lab", "logs", "--name", lab.name, "--follow", FUNC]
+    with subprocess.Popen(argv, cwd=PROJECT, stdout=subprocess.PIPE) as logs:
+        assert logs.stdout is not None
+        assert logs.stdout.readline()
+        lab.succeed(FUNC, "echo a new line >/dev/ttyS0")
+        assert any(b"a new line" in line for line in logs.stdout)
+        logs.terminate()
+    assert logs.returncode == 128 + signal.SIGINT
+
+
+def test_status_names_what_scripts_rely_on(lab: LabUnderTest) -> None:
+    state = lab.status()
+    assert state["name"] == lab.name
+    assert state["ec2_endpoint"].startswith("http://127.0.0.1:")
+    assert set(state["credentials"]) == {"access_key_id", "secret_access_key"}
+    assert state["region"] == "us-east-1"
+    hosts = {host["name"]: host for host in state["hosts"]}
+    assert set(hosts) == {"func-0", "proxy-0", "user-alpha"}
+    proxy = hosts["proxy-0"]
+    assert proxy["instance_id"].startswith("i-")
+    assert (proxy["state"], proxy["machine"]["state"]) == ("running", "running")
+    assert proxy["addresses"] == ["192.168.4.4", "172.16.101.10"]
+    assert [(eni["device_index"], eni["addresses"], eni["plugged"]) for eni in proxy["enis"]] == [
+        (0, ["192.168.4.4"], True),
+        (1, ["172.16.101.10"], True),
+    ]
 
 
 def test_internet_reaches_public_addresses_and_no_private_one(lab: LabUnderTest) -> None:

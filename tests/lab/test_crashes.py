@@ -75,9 +75,17 @@ def namespaces() -> set[str]:
     return named | used
 
 
-def taps() -> set[str]:
-    """Network devices of this machine's own namespace."""
-    return {path.name for path in Path("/sys/class/net").iterdir()}
+def of_the_machine() -> dict[str, str]:
+    """What is this machine's own: devices, addresses, routes, filters, settings of its network, and mounts."""
+    asked = ("ip -br link", "ip -br address", "ip route show table all", "ip rule", "nft list ruleset")
+    told = {line: subprocess.run(line.split(), capture_output=True, text=True).stdout for line in asked}
+    for file in (
+        "/proc/self/mounts",
+        "/proc/sys/net/ipv4/ip_forward",
+        "/proc/sys/net/ipv4/conf/all/rp_filter",
+    ):
+        told[file] = Path(file).read_text()
+    return told
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
@@ -93,16 +101,18 @@ def test_an_interrupted_up_is_completed_by_the_next(fresh: LabUnderTest, signum:
 
 
 def test_down_in_the_middle_of_up_leaves_nothing(fresh: LabUnderTest) -> None:
-    before = namespaces(), taps()
+    before, own = namespaces(), of_the_machine()
     with start_up(fresh) as up:
         wait_for_hosts(fresh, up, 1)
+        assert of_the_machine() == own, "everything of a lab is in its own namespaces"
         os.killpg(up.pid, signal.SIGKILL)
         up.wait(10)
     fresh.command("down")
     assert not fresh.paths.root.exists()
     assert not (fresh.paths.root.parent / f".{fresh.name}.lock").exists()
     assert processes_of(fresh) == []
-    assert (namespaces() - before[0], taps() - before[1]) == (set(), set())
+    assert namespaces() - before == set()
+    assert of_the_machine() == own
 
 
 def test_a_daemon_that_died_is_said_and_mended(fresh: LabUnderTest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 
@@ -11,9 +12,10 @@ from lab.paths import PROJECT
 
 
 def would_run(target: str) -> str:
-    """What `make TARGET` would do."""
+    """What `make TARGET` would do, be it that another make has started these tests."""
+    argv, environment = ["make", "--dry-run", target], {"PATH": os.environ["PATH"]}
     return subprocess.run(
-        ["make", "--dry-run", target], cwd=PROJECT, capture_output=True, text=True, check=True
+        argv, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
     ).stdout
 
 
