@@ -59,6 +59,9 @@ def test_an_ordinary_user_has_a_cloud_with_real_machines(user: OrdinaryUser) -> 
         inside = user.lab("internet", *LAB, "--", "cat", "/proc/self/uid_map").stdout.split()
         assert inside[:2] == ["0", str(UID)], "root of a namespace, and nobody else outside"
         assert processes()
+        shared = ("/tmp", "/var/tmp", "/dev/shm", "/run")
+        elsewhere = user.run("find", *shared, "-maxdepth", "1", "-uid", str(UID))
+        assert elsewhere.stdout == "", "everything is in the cache directory"
     finally:
         down = user.lab("down", *LAB)
     assert down.returncode == 0, down.stderr
