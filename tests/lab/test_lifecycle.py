@@ -126,9 +126,22 @@ def test_killed_and_restarted_hosts_come_back_by_themselves(lab: LabUnderTest) -
         lab.command("fault", "restart", host)
         lab.forget(host)
     assert machine(lab, USER) == "running"
-    wait_until("the path works again", lambda: answers(lab, FUNC, HTTP), 180)
+    try:
+        wait_until("the path works again", lambda: answers(lab, FUNC, HTTP), 180)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n" + "\n".join(told_by(lab, host) for host in before)) from error
     assert [host for host, old in before.items() if lab.succeed(host, boot_id) == old] == []
     assert changed(lab.up("--refresh")) == set()
+
+
+def told_by(lab: LabUnderTest, host: str) -> str:
+    """Why a host may not do what it should: what it says, or the end of its console if it lets nobody in."""
+    asked = "uptime; systemctl --no-pager --failed; journalctl --no-pager -b -u causeway | tail -n 30"
+    try:
+        said = lab.exec(host, [asked]).stdout.decode()
+    except (LabError, OSError, paramiko.SSHException) as error:
+        said = f"{error}\n{lab.command('logs', host).stdout[-2000:]}"
+    return f"── {host}, {machine(lab, host)}\n{said}"
 
 
 def machine(lab: LabUnderTest, host: str) -> str:
