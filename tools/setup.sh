@@ -35,11 +35,14 @@ packages_are_installed() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
 }
 
+# Not one that was interrupted while it was made, or whose Python the system has replaced by another version.
+venv_works() { .venv/bin/python -c 'import pip' 2>/dev/null; }
+
 venv_equals_the_lock() {
   local stamp=.venv/requirements.lock
-  cmp -s requirements.lock "$stamp" && return
+  cmp -s requirements.lock "$stamp" && venv_works && return
   say "Python packages from requirements.lock into .venv (about a minute)"
-  [[ -x .venv/bin/python ]] || python3 -m venv .venv
+  venv_works || python3 -m venv .venv
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
   # Importing pulumi_aws takes seconds without bytecode, and not everyone's Python writes it.
   .venv/bin/python -m compileall -q .venv/lib >/dev/null || true

@@ -24,6 +24,12 @@ from lab.paths import PROJECT, LabPaths
 
 START_DEADLINE_S = 30.0
 END_DEADLINE_S = 10.0
+# Settings by which a system keeps user namespaces to root: the value that does so, and one that does not.
+USER_NAMESPACES = {
+    "kernel.unprivileged_userns_clone": ("0", "1"),  # Debian's and Arch's kernels
+    "kernel.apparmor_restrict_unprivileged_userns": ("1", "0"),  # Ubuntu's
+    "user.max_user_namespaces": ("0", "10000"),
+}
 
 
 class Mode(StrEnum):
@@ -196,14 +202,20 @@ def entry_module(mode: Mode) -> str:
     return "lab.daemon.service" if mode is Mode.API_ONLY else "lab.daemon.init"
 
 
-def namespace_hint() -> str:
-    """What an ordinary user can do where the system keeps namespaces to root."""
+def namespace_hint(sysctl: Path = Path("/proc/sys")) -> str:
+    """What an ordinary user can do where the system keeps namespaces to root; names the settings that do so here."""
     if os.geteuid() == 0:
         return "the lab needs mount, net and pid namespaces and /dev/net/tun (in a container: --privileged)"
+    mending = [
+        f"{key}={allowing}"
+        for key, (forbidding, allowing) in USER_NAMESPACES.items()
+        if (file := sysctl / key.replace(".", "/")).exists() and file.read_text().strip() == forbidding
+    ]
+    if mending:
+        return f"run `sudo sysctl {' '.join(mending)}`, or run the lab as root"
     return (
-        "an ordinary user needs unprivileged user namespaces and read-write access to /dev/net/tun; "
-        "run `sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0`, "
-        "or run the lab as root"
+        "an ordinary user needs unprivileged user namespaces, which no setting of this machine forbids, "
+        "but perhaps its container or chroot: run the lab as root"
     )
 
 

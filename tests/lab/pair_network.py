@@ -133,9 +133,9 @@ class PairNetwork:
         vpc = self.ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
         made = {"vpc": vpc}
         for name, subnet in subnets.items():
-            made[name] = self.ec2.create_subnet(
-                VpcId=vpc, CidrBlock=subnet, AvailabilityZone="us-east-1a"
-            )["Subnet"]["SubnetId"]
+            made[name] = self.ec2.create_subnet(VpcId=vpc, CidrBlock=subnet, AvailabilityZone="us-east-1a")[
+                "Subnet"
+            ]["SubnetId"]
         made["group"] = self.ec2.create_security_group(VpcId=vpc, GroupName="open", Description="open")[
             "GroupId"
         ]

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from botocore.exceptions import ClientError
 from lab.paths import PROJECT
 from tests.lab.conftest import LabUnderTest, wait_until
 from tests.lab.test_lifecycle import changed
-from tests.lab.test_path import FUNC, HTTP, PROXY, USER, client
+from tests.lab.test_path import FUNC, HTTP, PROXY, client
 
 pytestmark = pytest.mark.lab
 
@@ -163,21 +164,6 @@ def test_the_weather_is_listed(lab: LabUnderTest) -> None:
         assert lab.command("weather").stdout == "fair\n"
 
 
-def test_a_killed_host_is_seen_and_restarted(lab: LabUnderTest) -> None:
-    def machine() -> str:
-        return str(next(h for h in lab.status()["hosts"] if h["name"] == USER)["machine"]["state"])
-
-    lab.command("fault", "kill", USER)
-    lab.forget(USER)
-    assert machine() == "crashed"
-    said = lab.command("exec", USER, "--", "true", check=False)
-    assert said.returncode == 1
-    assert "Traceback" not in said.stderr
-    lab.command("fault", "restart", USER)
-    assert machine() == "running"
-    wait_until("it serves again", lambda: lab.exec(FUNC, [HTTP]).returncode == 0, 180)
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -253,6 +239,35 @@ def test_a_host_that_hangs_is_named_by_an_up_that_waits_for_it(lab: LabUnderTest
 def test_logs_are_the_console(lab: LabUnderTest) -> None:
     assert lab.command("logs", PROXY).stdout
     assert lab.command("logs", "daemon").stdout
+
+
+def test_logs_go_on_as_the_console_does(lab: LabUnderTest) -> None:
+    argv = [sys.executable, "-m", "lab", "logs", "--name", lab.name, "--follow", FUNC]
+    with subprocess.Popen(argv, cwd=PROJECT, stdout=subprocess.PIPE) as logs:
+        assert logs.stdout is not None
+        assert logs.stdout.readline()
+        lab.succeed(FUNC, "echo a new line >/dev/ttyS0")
+        assert any(b"a new line" in line for line in logs.stdout)
+        logs.terminate()
+    assert logs.returncode == 128 + signal.SIGINT
+
+
+def test_status_names_what_scripts_rely_on(lab: LabUnderTest) -> None:
+    state = lab.status()
+    assert state["name"] == lab.name
+    assert state["ec2_endpoint"].startswith("http://127.0.0.1:")
+    assert set(state["credentials"]) == {"access_key_id", "secret_access_key"}
+    assert state["region"] == "us-east-1"
+    hosts = {host["name"]: host for host in state["hosts"]}
+    assert set(hosts) == {"func-0", "proxy-0", "user-alpha"}
+    proxy = hosts["proxy-0"]
+    assert proxy["instance_id"].startswith("i-")
+    assert (proxy["state"], proxy["machine"]["state"]) == ("running", "running")
+    assert proxy["addresses"] == ["192.168.4.4", "172.16.101.10"]
+    assert [(eni["device_index"], eni["addresses"], eni["plugged"]) for eni in proxy["enis"]] == [
+        (0, ["192.168.4.4"], True),
+        (1, ["172.16.101.10"], True),
+    ]
 
 
 def test_internet_reaches_public_addresses_and_no_private_one(lab: LabUnderTest) -> None:
