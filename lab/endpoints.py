@@ -18,14 +18,14 @@ IDLE_S = 60.0
 class Endpoints:
     """Follows the world's endpoints.
 
-    `listen(eni, port)` is `Fabric.service_listener`; so `apply` comes after the fabric's. `answer(service,
+    `listen(eni, port)` is `Fabric.service_listener`; so `apply` comes after the fabric's. `answer(service, ENI,
     connection, peer)` is `Cloud.answer`.
     """
 
     def __init__(
         self,
         listen: Callable[[str, int], socket.socket],
-        answer: Callable[[str, socket.socket, Peer], None],
+        answer: Callable[[str, str, socket.socket, Peer], None],
     ) -> None:
         self._answer = answer
         self._world = World()
@@ -44,4 +44,4 @@ class Endpoints:
         eni = self._world.enis.get(eni_id)
         if eni is not None:
             connection.settimeout(IDLE_S)
-            self._answer(eni.service, connection, peer)
+            self._answer(eni.service, eni.id, connection, peer)

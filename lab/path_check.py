@@ -50,7 +50,7 @@ class FromFuncHost:
 def check_paths(client: Client, outputs: Json) -> list[Path]:
     """One path per tenant that has a user instance; a path that does not work is a LabError."""
     func_host = first(outputs, "func")
-    proxy = first(outputs, "proxy")
+    proxy = carrier(client, outputs)
     tenants = {name: tenant for name, tenant in outputs["tenants"].items() if tenant["user_instance"]}
     # Both at once: an emulated guest takes half a second to let somebody in.
     with ThreadPoolExecutor(2) as pool:
@@ -79,6 +79,18 @@ def first(outputs: Json, role: str) -> str:
     return str(min(name for name, host in outputs["hosts"].items() if host["role"] == role))
 
 
+def carrier(client: Client, outputs: Json) -> str:
+    """The proxy that tunnels lead to: whoever has their remote."""
+    remote, proxies = outputs["plan"]["tunnel_remote"], outputs["plan"]["proxies"]
+    for host in client.call("status")["hosts"]:
+        if host["name"] in proxies and any(remote in eni["addresses"] for eni in host["enis"]):
+            return str(host["name"])
+    raise LabError(
+        f"no proxy has {remote}, the tunnels' remote",
+        hint=f"see what they say of it: lab exec {proxies[0]} -- /opt/causeway/pair status",
+    )
+
+
 def ask_func_host(
     client: Client, func_host: str, underlay: str, proxy: str, tenants: Mapping[str, Json]
 ) -> dict[str, FromFuncHost]:
@@ -99,10 +111,11 @@ def go(
     )
     body, seconds = answer.rsplit("\n", 1)
     seen = str(json.loads(body)["client"])
-    enis = {eni["private_address"] for eni in tenant["user_enis"].values()}
-    if seen not in enis:
+    havip = tenant["havip"]
+    own = {havip} if havip else {eni["private_address"] for eni in tenant["user_enis"].values()}
+    if seen not in own:
         raise LabError(
-            f"tenant {name}: the user instance saw {seen}, which is no user ENI ({', '.join(sorted(enis))})",
+            f"tenant {name}: the user instance saw {seen}, and not {' or '.join(sorted(own))}",
             hint=f"look at the NAT: lab exec {proxy} -- ip netns exec {tenant['namespace']} nft list ruleset",
         )
     device = tenant["tunnel_device"]

@@ -1,4 +1,4 @@
-"""Rules about redundancy: what a pair needs besides a second proxy, and what a single proxy has no use for."""
+"""Rules about redundancy: what a pair needs besides a second proxy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from components.validation.draft import Draft
 from components.validation.problem import Problem, shown
 
 PLATFORM = "platform"  # the name of the HaVip that is no tenant's
-_PLATFORM_KEYS = ("proxy.havip", "api.way", "api.endpoint_address", "api.scheme")
 
 
 def proxies(draft: Draft) -> int:
@@ -19,14 +18,12 @@ def proxies(draft: Draft) -> int:
 
 
 def check(draft: Draft) -> Iterator[Problem]:
-    """Keys of a pair that are missing, or stand where there is none."""
+    """Keys of a pair that are missing. With one proxy they may stand there too, so that one key makes a pair of it."""
     redundancy = draft.at("redundancy", Redundancy)
     if redundancy and redundancy.value is Redundancy.PAIR:
         yield from _complete(draft)
         yield from _names(draft)
         yield from _endpoint(draft)
-    elif redundancy:
-        yield from _of_no_use(draft)
 
 
 def _complete(draft: Draft) -> Iterator[Problem]:
@@ -76,17 +73,6 @@ def _names(draft: Draft) -> Iterator[Problem]:
         name = draft.at(f"{tenant}.name", str)
         if name and name.value == PLATFORM:
             yield name.problem("is what the pair calls its address in the platform VPC", "rename the tenant")
-
-
-def _of_no_use(draft: Draft) -> Iterator[Problem]:
-    for key in (*_PLATFORM_KEYS, *(f"{tenant}.havip" for tenant in draft.each("tenants"))):
-        if draft.has(key):
-            yield Problem(
-                key=key,
-                value=shown(draft.values[key]),
-                rule="is of no use with redundancy single: nothing moves from one proxy to another",
-                way_out="leave it out, or set redundancy to pair",
-            )
 
 
 def _missing(key: str, rule: str, way_out: str) -> Problem:

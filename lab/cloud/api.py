@@ -25,6 +25,7 @@ from lab.cloud.refusals import Reason, Refusal
 from lab.cloud.responses import SERVICES, Answer
 from lab.cloud.signature import Signature, service_of
 from lab.cloud.texts import require_xml
+from lab.cloud.vpc_endpoint import lets_through
 from lab.cloud.weather import Weather
 from lab.errors import LabError
 
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 CAPACITY_ACTIONS = ("RunInstances", "StartInstances")
 FROM_A_PAGE = b"The lab's API is not for web pages.\n"
 ONLY_SERVICE = "lab.service"  # in WSGI's environ, where the caller cannot write: what may be called
+THROUGH = "lab.endpoint"  # likewise: the endpoint's interface by which the call came
 NO_SERVICE = b"The lab has EC2, IAM, STS and SSM. Sign the request for one of them.\n"
 
 
@@ -68,13 +70,13 @@ class Api:
             return signature.response()(environ, start_response)
         if environ.get(ONLY_SERVICE, name := service_name(signature)) != name:
             return Refusal(signature.service, Reason.ELSEWHERE, name).response()(environ, start_response)
-        status, headers, body = self._answer(request, signature)
+        status, headers, body = self._answer(request, signature, environ.get(THROUGH))
         headers = {
             k: v for k, v in headers.items() if k.lower() not in ("status", "content-length", "server")
         }
         return Response(body, status, headers)(environ, start_response)
 
-    def _answer(self, request: Request, signature: Signature) -> Answer:
+    def _answer(self, request: Request, signature: Signature, through: str | None) -> Answer:
         service = signature.service
         handler = SERVICES[service]()
         action = action_of(request)
@@ -90,7 +92,7 @@ class Api:
             self._gate.read(lambda: self._set_up(handler, request, signature))
             if handler._get_action() != action or not action.isalnum():  # moto would do something else
                 raise ec2_error("InvalidAction", f"The action {action} is not valid for this web service.")
-            refusal = self._gate.read(lambda: self._objection(handler, signature, action))
+            refusal = self._gate.read(lambda: self._objection(handler, signature, action, through))
             if refusal is not None:
                 answer = refusal.response()
                 return answer.status_code, dict(answer.headers), answer.get_data()
@@ -125,22 +127,28 @@ class Api:
         handler.region, handler.partition = signature.region, get_partition(signature.region)
         handler.current_account = self._account_id
 
-    def _objection(self, handler: Json, signature: Signature, action: str) -> Refusal | None:
-        """Why the caller's policies do not allow the call, if they do not."""
+    def _objection(
+        self, handler: Json, signature: Signature, action: str, through: str | None
+    ) -> Refusal | None:
+        """Why the policies of the caller, or of the endpoint that it came through, do not allow the call."""
         principal = self._identities.principal(signature.access_key_id)
-        if principal is None:
+        if principal is None and through is None:
             return None
         backend = ec2_backends[self._account_id][signature.region]
         if not isinstance(backend, LabBackend):
             raise TypeError("moto made a backend of its own")
         params = handler._get_params()
-        calls = calls_of(signature.service, action, params, signature.region, backend, principal.keys)
-        denied = next((call for call in calls if not principal.may(call)), None)
-        if denied is None:
-            return None
-        what = f"{denied.action} on resource: {denied.resource}"
-        detail = f"User: {principal.arn} is not authorized to perform: {what}"
-        return Refusal(signature.service, Reason.DENIED, detail)
+        keys = {} if principal is None else principal.keys
+        calls = calls_of(signature.service, action, params, signature.region, backend, keys)
+        for call in calls:
+            what = f"is not authorized to perform: {call.action} on resource: {call.resource}"
+            if principal is not None and not principal.may(call):
+                return Refusal(signature.service, Reason.DENIED, f"User: {principal.arn} {what}")
+            if through is not None and not lets_through(backend, through, call):
+                who = "root" if principal is None else principal.arn
+                why = "because no VPC endpoint policy allows the action"
+                return Refusal(signature.service, Reason.DENIED, f"User: {who} {what} {why}")
+        return None
 
 
 def action_of(request: Request) -> str:

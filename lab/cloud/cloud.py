@@ -19,7 +19,7 @@ from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from lab.cloud import backend, images, lifecycle
-from lab.cloud.api import ONLY_SERVICE, Api
+from lab.cloud.api import ONLY_SERVICE, THROUGH, Api
 from lab.cloud.backend import LabBackend
 from lab.cloud.credentials import Identities, RoleCredentials
 from lab.cloud.gate import Gate
@@ -46,17 +46,22 @@ class Handler(WSGIRequestHandler):
 
 
 class ServiceHandler(Handler):
-    """One connection to one service, as `com.amazonaws.us-east-1.ec2`."""
+    """One connection to one service, as `com.amazonaws.us-east-1.ec2`, by an endpoint's interface."""
 
     def __init__(
-        self, connection: socket.socket, peer: tuple[str, int], server: BaseWSGIServer, service: str
+        self,
+        connection: socket.socket,
+        peer: tuple[str, int],
+        server: BaseWSGIServer,
+        service: str,
+        through: str,
     ) -> None:
-        self._service = service
+        self._service, self._through = service, through
         super().__init__(connection, peer, server)
 
     def make_environ(self) -> dict[str, Any]:
         """Of WSGI, and what may be called."""
-        return {**super().make_environ(), ONLY_SERVICE: self._service}
+        return {**super().make_environ(), ONLY_SERVICE: self._service, THROUGH: self._through}
 
 
 class Cloud:
@@ -154,9 +159,12 @@ class Cloud:
         """Publish an image for arm64, which only previews can use."""
         self._gate.change(lambda: images.publish_arm_image(ACCOUNT_ID, self._default_backend().region_name))
 
-    def answer(self, service: str, connection: socket.socket, peer: tuple[str, int]) -> None:
-        """Answer calls of one service (`com.amazonaws.REGION.SERVICE`) on a connection, until that ends."""
-        ServiceHandler(connection, peer, self._servers[0], service)
+    def answer(self, service: str, through: str, connection: socket.socket, peer: tuple[str, int]) -> None:
+        """Answer calls of one service (`com.amazonaws.REGION.SERVICE`) on a connection, until that ends.
+
+        `through`: the id of the endpoint's ENI, whose policy holds too.
+        """
+        ServiceHandler(connection, peer, self._servers[0], service, through)
 
     def _default_backend(self) -> LabBackend:
         if not isinstance(self._default, LabBackend):

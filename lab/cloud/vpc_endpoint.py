@@ -13,15 +13,18 @@ from moto.ec2.models.security_groups import SecurityGroup
 from moto.ec2.models.subnets import Subnet
 from moto.ec2.utils import random_vpc_ep_id
 
-from lab.cloud.errors import ec2_error
+from lab.cloud.errors import ec2_error, unsupported
 from lab.cloud.interface import Interface
 from lab.cloud.interfaces import InterfaceRequest, delete_interface, make_interface
+from lab.cloud.policy import Call, Decision, decide
 from lab.cloud.private_addresses import AddressRequest
 from lab.cloud.tags import forget_tags, tags_of
 
 View = dict[str, Any]
 KIND = "vpc_endpoint"  # what its interfaces are
-EVERYTHING = {"Action": "*", "Effect": "Allow", "Principal": "*", "Resource": "*"}
+EVERYTHING = json.dumps(
+    {"Statement": [{"Action": "*", "Effect": "Allow", "Principal": "*", "Resource": "*"}]}
+)  # AWS's own policy, where none is given
 
 
 class Endpoint:
@@ -33,6 +36,7 @@ class Endpoint:
         self.vpc_id, self.service = vpc_id, service
         self.groups = groups
         self.private_dns = False
+        self.policy = EVERYTHING  # what passes, whoever calls
         self.created: datetime = utcnow()
         self.interfaces: dict[str, Interface] = {}  # by subnet
 
@@ -76,7 +80,7 @@ class Endpoint:
             "VpcId": self.vpc_id,
             "ServiceName": self.service,
             "State": "available",
-            "PolicyDocument": json.dumps({"Statement": [EVERYTHING]}),
+            "PolicyDocument": self.policy,
             "RouteTableIds": [],
             "SubnetIds": list(self.interfaces),
             "Groups": [{"GroupId": group.id, "GroupName": group.name} for group in self.groups],
@@ -97,6 +101,23 @@ class Endpoint:
         own = f"{self.id}-{self.id[-8:]}.{service}.{region}.vpce.amazonaws.com"
         names = [own, *([f"{service}.{region}.amazonaws.com"] if self.private_dns else [])]
         return [{"DnsName": name} for name in names]
+
+
+def lets_through(backend: EC2Backend, eni_id: str, call: Call) -> bool:
+    """Whether the policy of the endpoint that has this interface allows a call; one that is gone allows none."""
+    having = (e for e in endpoints(backend).values() if eni_id in (eni.id for eni in e.interfaces.values()))
+    return any(decide([for_anybody(json.loads(found.policy))], call) is Decision.ALLOW for found in having)
+
+
+def for_anybody(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """A policy without its principals; refuses one that tells callers apart."""
+    told = policy.get("Statement", [])
+    statements = told if isinstance(told, list) else [told]
+    for statement in statements:
+        if statement.get("Principal") not in ("*", {"AWS": "*"}) or "NotPrincipal" in statement:
+            raise unsupported("policies of VPC endpoints that tell callers apart")
+    bare = [{key: value for key, value in each.items() if key != "Principal"} for each in statements]
+    return {**policy, "Statement": bare}
 
 
 def endpoints(backend: EC2Backend) -> dict[str, Endpoint]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -15,16 +16,14 @@ from lab.cloud.filters import select, tag_value
 from lab.cloud.security_groups import groups_by_id
 from lab.cloud.shown import Shown
 from lab.cloud.tags import tag_new, tags_for
-from lab.cloud.vpc_endpoint import Endpoint, endpoint, endpoints
+from lab.cloud.vpc_endpoint import EVERYTHING, Endpoint, endpoint, endpoints, for_anybody
 
 Json = Any
 Params = Mapping[str, Any]
 REFUSED = (
     "AddRouteTableIds",
     "DnsOptions",
-    "PolicyDocument",
     "RemoveRouteTableIds",
-    "ResetPolicy",
     "ResourceConfigurationArn",
     "RouteTableIds",
     "ServiceNetworkArn",
@@ -60,6 +59,7 @@ class VpcEndpointResponses(EC2Response):
             changed.leave(subnet_id)
         added = [s for s in params.get("AddSubnetIds", []) if s not in changed.interfaces]
         _enter(changed, added, _addresses(params, [*added, *changed.interfaces]))
+        changed.policy = EVERYTHING if params.get("ResetPolicy") else _policy(params, changed.policy)
         if "PrivateDnsEnabled" in params:
             _name(changed, wanted=bool(params["PrivateDnsEnabled"]))
         return Shown({"Return": True})
@@ -108,9 +108,24 @@ def _make(backend: LabBackend, params: Params) -> Endpoint:
     endpoints(backend)[made.id] = made
     subnets = params.get("SubnetIds", [])
     _enter(made, subnets, _addresses(params, subnets))
+    made.policy = _policy(params, EVERYTHING)
     _name(made, wanted=bool(params.get("PrivateDnsEnabled", True)))
     tag_new(backend, made.id, tags_for(params, "vpc-endpoint"))
     return made
+
+
+def _policy(params: Params, otherwise: str) -> str:
+    text = params.get("PolicyDocument")
+    if not text:
+        return otherwise
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise ec2_error("InvalidPolicyDocument", "This policy contains invalid Json")
+    for_anybody(document)
+    return str(text)
 
 
 def _enter(made: Endpoint, added: Sequence[str], addresses: Mapping[str, str]) -> None:

@@ -145,6 +145,31 @@ def test_only_the_service_of_the_endpoint_answers() -> None:
 
 
 @isolated
+def test_the_endpoints_policy_holds_whatever_the_caller_may() -> None:
+    place = Place()
+    guest = place.guest(place.proxy)
+    anything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    client("iam").put_role_policy(
+        RoleName="proxy",
+        PolicyName="all",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [anything]}),
+    )
+    body = f"Action=DescribeVpcs&{VERSION}"
+    assert call(guest, signer(place), body)[0] == 200
+    claims = {"Effect": "Allow", "Principal": "*", "Action": "ec2:AssignPrivateIpAddresses", "Resource": "*"}
+    place.lab.ec2.modify_vpc_endpoint(
+        VpcEndpointId=place.endpoint["VpcEndpointId"], PolicyDocument=json.dumps({"Statement": [claims]})
+    )
+    status, text = call(guest, signer(place), body)
+    assert (status, "no VPC endpoint policy allows" in text) == (403, True)
+    claim = f"Action=AssignPrivateIpAddresses&{VERSION}&NetworkInterfaceId={place.proxy}&PrivateIpAddress.1={HAVIP}"
+    assert call(guest, signer(place), claim)[0] == 200
+    assert place.lab.ec2.describe_vpcs()["Vpcs"]  # elsewhere it does not count
+    place.lab.ec2.modify_vpc_endpoint(VpcEndpointId=place.endpoint["VpcEndpointId"], ResetPolicy=True)
+    assert call(guest, signer(place), body)[0] == 200
+
+
+@isolated
 def test_security_groups_decide_who_reaches_it() -> None:
     place = Place()
     stranger, proxy = place.guest(place.stranger), place.guest(place.proxy)

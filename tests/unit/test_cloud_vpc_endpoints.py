@@ -13,6 +13,7 @@ from tests.unit.cloud_testing import LabUnderTest, code_of
 Json = Any
 SERVICE = "com.amazonaws.us-east-1.ec2"
 ADDRESS = "10.0.1.200"
+CALLERS_APART = '{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": {"AWS": "arn:aws:iam::1:root"}}]}'
 
 
 class Network:
@@ -139,7 +140,8 @@ def test_endpoints_that_cannot_be(lab: LabUnderTest) -> None:
     cases: list[tuple[str, dict[str, Json]]] = [
         ("UnsupportedOperation", {"VpcEndpointType": "Gateway"}),
         ("UnsupportedOperation", {"ServiceName": "com.amazonaws.us-east-1.s3"}),
-        ("UnsupportedOperation", {"PolicyDocument": "{}"}),
+        ("InvalidPolicyDocument", {"PolicyDocument": "{"}),
+        ("UnsupportedOperation", {"PolicyDocument": CALLERS_APART}),
         ("UnsupportedOperation", {"IpAddressType": "dualstack"}),
         ("InvalidParameterValue", {"SubnetConfigurations": [{"SubnetId": second, "Ipv4": "10.0.2.9"}]}),
         (
