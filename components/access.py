@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -70,6 +71,12 @@ class OperatorAccess(pulumi.ComponentResource):
             per_dial_timeout=PER_DIAL_TIMEOUT_S,
             proxy=self._proxy(),
         )
+
+    def way_in(self, host: Host) -> pulumi.Output[list[Any]]:
+        """Address, private key and the bastion's address or None, for `components.way_in`."""
+        via = None if self.bastion is None else self.bastion.ssh_host
+        known: pulumi.Output[list[Any]] = pulumi.Output.all(host.ssh_host, self._private_key, via)
+        return known
 
     def place(self, image: Image, subnet: Subnet, group: Group, tags: Mapping[str, str]) -> Place:
         """Where hosts stand that this operator may log in to."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from components.replacement import MARK
 from components.tags import tagged
 
 ACTION = "ec2:AssignPrivateIpAddresses"
@@ -22,9 +23,11 @@ _ASSUME = {
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimRoleArgs:
-    """Whose role."""
+    """Whose role. `instance`: a mark of what its instance is made from; `hooks`: of the role, for when that changes."""
 
     proxy_name: str
+    instance: str
+    hooks: pulumi.ResourceHookBinding | None
     tags: Mapping[str, str]
 
 
@@ -32,6 +35,7 @@ class ClaimRole(pulumi.ComponentResource):
     """A proxy's role, in a profile for its instance. It may do nothing until `allow` is called.
 
     A single proxy has one too: AWS takes its time to give a running instance the credentials of its first role.
+    The instance waits for its role, so what runs ahead of a change of the role runs ahead of one of the instance.
     """
 
     profile_name: pulumi.Output[str]
@@ -45,8 +49,8 @@ class ClaimRole(pulumi.ComponentResource):
             f"{name}-role",
             description=f"Causeway: {args.proxy_name} claims the addresses of its pair",
             assume_role_policy=json.dumps(_ASSUME),
-            tags=tags,
-            opts=child,
+            tags={**tags, MARK: args.instance},
+            opts=pulumi.ResourceOptions(parent=self, hooks=args.hooks),
         )
         profile = aws.iam.InstanceProfile(f"{name}-profile", role=self._role.name, tags=tags, opts=child)
         self.profile_name = profile.name

@@ -36,6 +36,7 @@ class Step(StrEnum):
     """What a pair's proxy does around a change; functions of `STEPS`."""
 
     STEPS_ASIDE = "steps_aside"
+    MAKES_WAY = "makes_way"
     IS_READY = "is_ready"
 
 
@@ -107,12 +108,14 @@ def step_script(step: Step, digest: str, directory: Path | None = None) -> str:
     return f"{_text((directory or DIRECTORY) / STEPS)}main() {{\n{step} {digest}\n}}\nmain </dev/null\n"
 
 
-def digest_of(states: Mapping[Concern, Mapping[str, object]], directory: Path | None = None) -> str:
-    """Of all that a host is told: the files and the states, but not the peers of its tunnels.
+def digest_of(
+    states: Mapping[Concern, Mapping[str, object]], instance: str, directory: Path | None = None
+) -> str:
+    """Of what a host is made from, and all that it is told: files and states, but not the peers of its tunnels.
 
     These come and go with func hosts, and disturb nobody.
     """
-    told = hashlib.sha256()
+    told = hashlib.sha256(instance.encode())
     for concern, state in states.items():
         told.update(configuration_script(concern, _without_peers(state), directory).encode())
     return told.hexdigest()

@@ -17,6 +17,7 @@ from components.host_scripts import Concern
 from components.plan import HostPlan, Plan, TenantPlan
 from components.proxy_pair import ProxyPair, ProxyPairArgs
 from components.proxy_states import ProxyInterfaces, digest_output, proxy_states
+from components.replacement import Replacements
 from components.tags import tagged
 from components.turn import Turn, TurnArgs
 from components.user_eni import UserEni, UserEniArgs
@@ -54,6 +55,7 @@ class Proxies(pulumi.ComponentResource):
         super().__init__("causeway:proxy:Proxies", name, None, pulumi.ResourceOptions.merge(_FORMERLY, opts))
         self._child = pulumi.ResourceOptions(parent=self)
         self._args = args
+        self._replacements = Replacements(args.access)
         pair = self._make_pair(name)
         spread = self._make_spread(name)
         roles = {proxy.name: self._make_role(proxy) for proxy in args.plan.proxies}
@@ -95,9 +97,20 @@ class Proxies(pulumi.ComponentResource):
         return name_in_aws
 
     def _make_role(self, proxy: HostPlan) -> ClaimRole:
-        return ClaimRole(
-            proxy.name, ClaimRoleArgs(proxy_name=proxy.name, tags=self._args.plan.tags), self._child
+        plan = self._args.plan
+        before = plan.proxies[proxy.index - 1].name if proxy.index else None
+        role_args = ClaimRoleArgs(
+            proxy_name=proxy.name,
+            instance=self._made_from(proxy),
+            hooks=None if plan.pair is None else self._replacements.hooks(proxy.name, before),
+            tags=plan.tags,
         )
+        return ClaimRole(proxy.name, role_args, self._child)
+
+    def _made_from(self, proxy: HostPlan) -> str:
+        """Changes exactly when the instance is stopped or replaced for a change of settings."""
+        image = self._args.place.image
+        return f"{proxy.instance_type} {image.ami if image.pinned else 'newest'}"
 
     def _make_host(self, proxy: HostPlan, spread: pulumi.Output[str], roles: Mapping[str, ClaimRole]) -> Host:
         host_args = HostArgs(
@@ -137,7 +150,12 @@ class Proxies(pulumi.ComponentResource):
             between[Concern.PAIR] = lambda _: [allowed, *pair.ready]
             turn = Turn(
                 name,
-                TurnArgs(host=proxy, access=self._args.access, digest=digest_output(states), after=before),
+                TurnArgs(
+                    host=proxy,
+                    access=self._args.access,
+                    digest=digest_output(states, self._made_from(proxy.plan)),
+                    after=before,
+                ),
                 self._child,
             )
         config = HostConfig(
@@ -151,4 +169,8 @@ class Proxies(pulumi.ComponentResource):
             ),
             self._child,
         )
-        return config.done if turn is None else (turn.end(config.done),)
+        if turn is None:
+            return config.done
+        ready = turn.end(config.done)
+        self._replacements.note(proxy, ready)
+        return (ready,)

@@ -69,10 +69,12 @@ def proxy_states(plan: Plan, interfaces: ProxyInterfaces) -> States:
     }
 
 
-def digest_output(states: States) -> pulumi.Output[str]:
+def digest_output(states: States, instance: str) -> pulumi.Output[str]:
     """The digest of what could disturb; see `digest_of`."""
     told = pulumi.Output.all(**{concern.value: state for concern, state in states.items()})
-    return told.apply(lambda known: digest_of({concern: known[concern.value] for concern in states}))
+    return told.apply(
+        lambda known: digest_of({concern: known[concern.value] for concern in states}, instance)
+    )
 
 
 def _pair(plan: Plan, interfaces: ProxyInterfaces) -> State | pulumi.Output[State]:

@@ -10,7 +10,8 @@
 #   }
 #   main </dev/null
 #
-# DIGEST is of all that a proxy is told, but the func hosts it knows. One that this proxy is ready with already, as when only
+# steps_aside and is_ready stand around the concerns; makes_way comes before the instance is replaced or stopped, and runs
+# by SSH from the program itself. DIGEST is of all that a proxy is told, but the func hosts it knows. One that this proxy is ready with already, as when only
 # the operator's key is another one, asks for no step.
 
 set -euo pipefail
@@ -20,19 +21,33 @@ readonly READY_WITHIN_S=${CAUSEWAY_READY_WITHIN_S:-90} SWITCH_WITHIN_S=60
 
 # The other proxy forwards, where it can. One that cannot keeps nobody from mending the pair: that is said, no more.
 steps_aside() {
+  if is_done_with "$1"; then
+    echo "causeway: nothing changes that could disturb"
+  else
+    other_one_forwards || echo "causeway: warning: the other proxy does not take over, so this one is changed while it is active"
+  fi
+}
+
+# The same before this instance goes: one that the other does not stand in for has to stay.
+makes_way() {
+  other_one_forwards || {
+    echo "causeway: error: it is active, and the other proxy does not take over" >&2
+    exit 1
+  }
+}
+
+other_one_forwards() {
   local status=0
   if [[ ! -x $PAIR || ! -f $RUN/pair/state.json ]]; then
     echo "causeway: no pair here yet: nothing to step aside from"
-  elif is_done_with "$1"; then
-    echo "causeway: nothing changes that could disturb"
-  else
-    timeout --kill-after=5 "$SWITCH_WITHIN_S" "$PAIR" step-aside || status=$?
-    case $status in
-      0) ;;
-      2) echo "causeway: not active: nothing to do" ;;
-      *) echo "causeway: warning: the other proxy does not take over, so this one is changed while it is active" | tee /dev/stderr ;;
-    esac
+    return
   fi
+  timeout --kill-after=5 "$SWITCH_WITHIN_S" "$PAIR" step-aside || status=$?
+  if ((status == 2)); then
+    echo "causeway: not active: nothing to do"
+    return
+  fi
+  return "$status"
 }
 
 # This proxy could take over, or is active and has every HaVip.

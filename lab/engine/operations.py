@@ -17,6 +17,7 @@ from typing import Any
 
 import pulumi.log
 from pulumi import automation
+from pulumi.runtime._callbacks import _CallbackServicer
 
 from lab.engine import recover
 from lab.engine.context import EngineContext
@@ -207,6 +208,7 @@ def _run(
         recovering = recover.is_needed(context)
         extra = recover.RECOVERING if recovering else {}
         run_program = _program(context) if program else None
+        _forget_callbacks()
         stack = open_stack(context, pinned_version(), run_program, lock, cancelled, extra)
         run = _Run(context, stack, recorder, began)
         try:
@@ -224,6 +226,11 @@ def _run(
 
 def _teller(on_event: OnEvent) -> Callable[[str], None]:
     return lambda line: on_event(ProgressEvent(phase="message", severity="info", message=line))
+
+
+def _forget_callbacks() -> None:
+    """A run that failed leaves its server of hooks behind, in a loop that is no more; the SDK stumbles over it."""
+    _CallbackServicer._servicers.clear()
 
 
 def _program(context: EngineContext) -> Callable[[], None]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pulumi import ResourceHook, ResourceHookArgs
 from pulumi.runtime import config, mocks, rpc, settings
 from pulumi.runtime.stack import run_in_stack
 
@@ -25,6 +26,7 @@ Json = Any  # what json.dumps takes
 
 # (type, name, inputs) → what a provider would compute
 Computed = Callable[[str, str, Mapping[str, Json]], Mapping[str, Json]]
+Hook = Callable[[ResourceHookArgs], Awaitable[None] | None]
 # (token, arguments) → result
 Invoke = Callable[[str, Mapping[str, Json]], Mapping[str, Json]]
 
@@ -45,10 +47,21 @@ class Graph:
     resources: dict[str, dict[str, Json]] = field(default_factory=dict)
     outputs: dict[str, Json] = field(default_factory=dict)
     invocations: list[Invocation] = field(default_factory=list)
+    hooks: dict[str, Hook] = field(default_factory=dict)  # by name; the engine calls them, mocks do not
 
     def of_type(self, *types: str) -> dict[str, dict[str, Json]]:
         """Resources of these types."""
         return {key: entry for key, entry in self.resources.items() if key.split("::")[0] in types}
+
+
+class _Hooks:
+    """In place of the server through which the engine calls a program's hooks."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def register_resource_hook(self, hook: ResourceHook) -> None:
+        self._graph.hooks[hook.name] = hook.callback
 
 
 class CallFailedError(Exception):
@@ -132,6 +145,7 @@ def run_program(
                 stack=stack,
                 dry_run=preview,
                 organization="organization",
+                callbacks=_Hooks(graph),
             )
         )
         settings.set_root_resource(None)  # type: ignore[arg-type]  # forgets the one of an earlier run
@@ -174,6 +188,7 @@ def _entry(request: Any) -> dict[str, Json]:
         "deletedWith": _key(request.deletedWith),
         "replaceWith": sorted(_key(urn) for urn in request.replace_with),
         "aliases": len(request.aliases),
+        "hooks": {kind.name: list(names) for kind, names in request.hooks.ListFields()},
     }
     return {name: value for name, value in entry.items() if value or name == "inputs"}
 

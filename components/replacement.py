@@ -1,0 +1,105 @@
+"""One proxy of a pair at a time has its instance changed, and never the active one while the other could serve.
+
+An instance is replaced, or stopped for another type, before any Command that waits for it. So the way is made
+ahead of it: a proxy's role bears a mark of what its instance is made from. It is updated exactly when that
+changes, the instance waits for it, and a hook runs before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from components.access import OperatorAccess
+from components.host import Host
+from components.host_scripts import Step, step_script
+from components.way_in import Done, NoWayInError, WayIn, run_script
+
+MARK = "causeway:instance"  # a tag
+ANYWAY = "CAUSEWAY_CUT_CONNECTIONS"  # a variable in the environment of `pulumi up`
+STEP_WITHIN_S = 90.0
+READY_WITHIN_S = 1800.0  # the proxy before: instance, first boot, packages, all concerns
+
+
+class Replacements:
+    """The proxies' turns in one run of the program."""
+
+    def __init__(self, access: OperatorAccess) -> None:
+        self._access = access
+        self._hosts: dict[str, Host] = {}
+        self._ready: dict[str, pulumi.Resource] = {}
+        self._refused = asyncio.Event()
+
+    def hooks(self, proxy: str, after: str | None) -> pulumi.ResourceHookBinding:
+        """Of the proxy's role. `after`: the proxy whose turn is before."""
+
+        async def makes_way(args: pulumi.ResourceHookArgs) -> None:
+            if _mark(args.old_inputs) != _mark(args.new_inputs):
+                await self._make_way(proxy, after)
+
+        # Not before_delete of the instance: who has such hooks cannot be destroyed without the program.
+        hook = pulumi.ResourceHook(f"{proxy}-makes-way", makes_way)
+        return pulumi.ResourceHookBinding(before_update=[hook])
+
+    def note(self, host: Host, ready: pulumi.Resource) -> None:
+        """The proxy, and what ends its turn. Before the program's end, and so before any hook runs."""
+        self._hosts[host.plan.name], self._ready[host.plan.name] = host, ready
+
+    async def _make_way(self, proxy: str, after: str | None) -> None:
+        if after is not None:
+            await self._turn_of(after)
+        try:
+            await self._step_aside(proxy)
+        except BaseException:
+            self._refused.set()
+            raise
+
+    async def _turn_of(self, before: str) -> None:
+        """Wait until that proxy is ready, which it is at once where nothing of it changes."""
+        ready = asyncio.ensure_future(_known(self._ready[before].urn))
+        refused = asyncio.ensure_future(self._refused.wait())
+        try:
+            ended, _ = await asyncio.wait(
+                (ready, refused), timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            refused.cancel()
+        if ready not in ended:
+            ready.cancel()
+            raise RuntimeError(f"{before} did not become ready, so this one is left as it is")
+        ready.result()
+
+    async def _step_aside(self, proxy: str) -> None:
+        if os.environ.get(ANYWAY) == "yes":
+            pulumi.log.warn(f"{proxy}: changed whether or not another proxy forwards, as {ANYWAY} says")
+            return
+        way = await self._way_in(proxy)
+        script = step_script(Step.MAKES_WAY, "now")
+        try:
+            done: Done = await asyncio.to_thread(run_script, way, script, within_s=STEP_WITHIN_S)
+        except NoWayInError as error:
+            # One that is lost is to be replaced; one that is active, and hidden from us only, fails over.
+            pulumi.log.warn(f"{proxy} cannot be asked to step aside, and is changed all the same: {error}")
+            return
+        if done.status != 0:
+            raise RuntimeError(
+                f"{proxy} is left as it is: {done.said}\n"
+                f"mend the other proxy first; or, to cut connections, set {ANYWAY}=yes and run this again"
+            )
+        pulumi.log.info(f"{proxy}: {done.said}")
+
+    async def _way_in(self, proxy: str) -> WayIn:
+        host, private_key, via = await _known(self._access.way_in(self._hosts[proxy]))
+        return WayIn(host=host, user=self._access.user, private_key=private_key, via=via)
+
+
+async def _known(output: pulumi.Output[Any]) -> Any:
+    return await output.future()
+
+
+def _mark(inputs: Mapping[str, Any] | None) -> object:
+    return ((inputs or {}).get("tags") or {}).get(MARK)

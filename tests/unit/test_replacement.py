@@ -1,0 +1,133 @@
+"""What happens ahead of a changed instance; `tests/lab/test_engine_replacement.py` has the real engine call it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+import pulumi
+import pytest
+
+from components import replacement
+from components.way_in import Done, NoWayInError, WayIn
+from tests.unit.program import LAB_PAIR, Configuration, become_pair, graph_of, run_stack
+from tests.unit.program_rules_pair import ROLE
+from tests.unit.pulumi_mocks import Hook
+
+SMALL, LARGE = ({"tags": {replacement.MARK: size}} for size in ("small", "large"))
+
+
+def call(hook: Hook, before: object = SMALL, after: object = LARGE) -> None:
+    """As the engine does ahead of an update."""
+    args = pulumi.ResourceHookArgs("urn", "id", "name", "type", old_inputs=before, new_inputs=after)  # type: ignore[arg-type]
+    result = hook(args)
+    assert isinstance(result, Awaitable)
+    asyncio.run(_awaited(result))
+
+
+async def _awaited(result: Awaitable[None]) -> None:
+    await result
+
+
+@pytest.fixture
+def first(monkeypatch: pytest.MonkeyPatch) -> Hook:
+    """proxy-0's hook. Outputs of a graph that is done belong to a loop that is no more."""
+
+    async def way_in(_self: object, _proxy: str) -> WayIn:
+        return WayIn(host="198.19.0.2", user="admin", private_key="key")
+
+    monkeypatch.setattr(replacement.Replacements, "_way_in", way_in)
+    return graph_of(LAB_PAIR).hooks["proxy-0-makes-way"]
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was sent to the proxy."""
+    return answer(monkeypatch, Done(status=0, said="switched in 80 ms"))
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, done: Done | Exception) -> list[str]:
+    sent: list[str] = []
+
+    def run(_way: WayIn, script: str, *, within_s: float) -> Done:
+        assert within_s > 0
+        sent.append(script)
+        if isinstance(done, Exception):
+            raise done
+        return done
+
+    monkeypatch.setattr(replacement, "run_script", run)
+    return sent
+
+
+def test_it_makes_way(first: Hook, scripts: list[str]) -> None:
+    call(first)
+    assert len(scripts) == 1
+    assert scripts[0].endswith("main() {\nmakes_way now\n}\nmain </dev/null\n")
+
+
+def test_another_tag_is_no_reason_to(first: Hook, scripts: list[str]) -> None:
+    call(first, SMALL, {"tags": {**SMALL["tags"], "Team": "edge"}})
+    assert scripts == []
+
+
+def test_the_active_one_stays_while_the_other_cannot_serve(
+    first: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, Done(status=1, said="no switch: 192.168.4.5 does not answer"))
+    with pytest.raises(
+        RuntimeError, match=r"does not answer\nmend the other proxy first; or, .*CAUSEWAY_CUT"
+    ) as refusal:
+        call(first)
+    assert "proxy-0 is left as it is" in str(refusal.value)
+
+
+def test_the_operator_may_cut_connections(first: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = answer(monkeypatch, Done(status=1, said="no"))
+    monkeypatch.setenv(replacement.ANYWAY, "yes")
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    call(first)
+    assert sent == []
+    assert replacement.ANYWAY in warned[0]
+
+
+def test_one_that_is_lost_can_be_replaced(first: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, NoWayInError("198.19.0.2: timed out"))
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    call(first)
+    assert "timed out" in warned[0]
+
+
+def instance_type(configuration: Configuration) -> None:
+    become_pair(configuration)
+    configuration["causeway:proxy"]["instance_type"] = "c6in.xlarge"
+
+
+def pinned(configuration: Configuration) -> None:
+    become_pair(configuration)
+    configuration["causeway:ami"] = "ami-0123456789abcdef0"
+
+
+@pytest.mark.parametrize("change", [instance_type, pinned])
+def test_what_changes_an_instance_changes_the_mark_of_its_role(change: object) -> None:
+    before, after = graph_of(LAB_PAIR), run_stack("lab", change=change)  # type: ignore[arg-type]
+    for proxy in ("proxy-0", "proxy-1"):
+        key, instance = f"{ROLE}::{proxy}-role", f"aws:ec2/instance:Instance::{proxy}-instance"
+        marks = [graph.resources[key]["inputs"]["tags"][replacement.MARK] for graph in (before, after)]
+        assert marks[0] != marks[1]
+        assert after.resources[key]["hooks"] == {"before_update": [f"{proxy}-makes-way"]}
+        profile = f"aws:iam/instanceProfile:InstanceProfile::{proxy}-profile"
+        assert profile in after.resources[instance]["dependsOn"]
+        assert key in after.resources[profile]["dependsOn"]
+
+
+def test_no_hook_stands_in_the_way_of_destroying_a_stack() -> None:
+    """Delete hooks would: the engine refuses to delete what has them, unless it runs the program."""
+    for entry in graph_of(LAB_PAIR).resources.values():
+        assert entry.get("hooks", {}).keys() <= {"before_update"}
+
+
+def test_a_single_proxy_makes_way_for_nobody() -> None:
+    assert graph_of("lab").hooks == {}
