@@ -170,7 +170,7 @@ event() {
 }
 
 keepalived_says() {
-  ROLE=$1
+  case $1 in MASTER | BACKUP | FAULT | STOP) ROLE=$1 ;; esac
   case $1 in
     MASTER) becomes_active ;;
     BACKUP)
