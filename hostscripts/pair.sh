@@ -90,7 +90,7 @@ file_is() {
 
 # shellcheck disable=SC2016 # $ is jq's
 readonly WATCH_CONF='
-  def name: checked("[a-z0-9][a-z0-9-]{0,47}"; "name");
+  def name: checked("[a-z0-9][a-z0-9-]{0,62}"; "name");
   def eni: checked("eni-[0-9a-f]{1,40}"; "ENI");
   (.tenants | map({key: .namespace, value: .}) | from_entries) as $tenants
   | "own \(.own | address)", "peer \(.peer | address)", "index \(.index | whole(0; 1))",
@@ -116,6 +116,7 @@ readonly KEEPALIVED_CONF='
     "  enable_script_security",
     "  script_user root",
     "  vrrp_version 3",
+    "  vrrp_rt_priority 20",
     "  max_auto_priority 50",
     "  vrrp_no_swap",
     "  notify_fifo /run/causeway/pair/events",

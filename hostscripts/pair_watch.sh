@@ -38,7 +38,7 @@ readonly BACK_OFF_MS=200 BACK_OFF_MAX_MS=2000
 readonly GIVE_UP_MS=5000 # claims that AWS refuses
 readonly SILENCE_MS=1000 PATIENCE_MS=30000 NOBODY_TOOK_MS=3000 NOBODY_ACTIVE_MS=2000
 readonly OFFER_MS=15000 # how often one that serves with a broken path offers its place
-readonly START_MS=20000 HEALTH_TAKES_MS=15000 RESYNC_MS=60000 ASLEEP_MS=2000 WATCHDOG_MS=10000
+readonly START_MS=20000 HEALTH_TAKES_MS=15000 RESYNC_MS=60000 ASLEEP_MS=2000 STUCK_MS=20000
 
 # ── what is so ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -55,7 +55,7 @@ readonly IS_=null IS_0=false IS_1=true
 CURL_PID=0 POLL_PID=0 CLAIMING=0 ATTEMPT=0
 # Milliseconds since boot.
 NOW=0 CLAIMED_AT=0 NEXT_CLAIM_AT=0 MASTER_AT=0 ASIDE_AT=0 METADATA_AT=0 HEARD_AT=0 PONG_AT=0 PEER_PONG_AT=0
-ASKED_AT=0 WATCHDOG_AT=0 TOLD_AT=0 CHECKED_AT=0 SYNC_CHECKED_AT=0 RESYNCED_AT=0 POLL_STARTED_AT=0
+ASKED_AT=0 ALIVE_AT=0 TOLD_AT=0 CHECKED_AT=0 SYNC_CHECKED_AT=0 RESYNCED_AT=0 POLL_STARTED_AT=0
 HEARD='' TOLD_PHASE='' WAIT_S=0.1
 
 main() {
@@ -170,7 +170,7 @@ event() {
 }
 
 keepalived_says() {
-  ROLE=$1
+  case $1 in MASTER | BACKUP | FAULT | STOP) ROLE=$1 ;; esac
   case $1 in
     MASTER) becomes_active ;;
     BACKUP)
@@ -407,9 +407,11 @@ poll_runs() {
 # A process of its own, because a connection to nowhere cannot be given a deadline here.
 metadata_is_polled() {
   local token='' token_at=-100000000 credentials_at=-100000000 wait=1 word i bits started
+  STUCK=0 LOOKED_AT=$NOW
   trap - TERM
   while :; do
     now_is
+    ends_what_is_stuck
     if ((NOW - token_at > 3600000)); then
       if asks_metadata PUT api/token 'X-aws-ec2-metadata-token-ttl-seconds: 21600'; then token=$BODY token_at=$NOW; fi
     fi
@@ -436,6 +438,20 @@ metadata_is_polled() {
     esac
   done
 } 1>&"$EVENTS" 2>/dev/null
+
+# A watcher that is stuck must not stay active: systemd starts it anew, and keepalived with it. Time in which this process
+# did not run either does not count.
+ends_what_is_stuck() {
+  local passed=$((NOW - LOOKED_AT)) beat
+  LOOKED_AT=$NOW
+  read -r beat <"$DIRECTORY/alive"
+  if [[ $beat != "${BEAT:-}" ]]; then
+    BEAT=$beat STUCK=0
+  else
+    STUCK=$((STUCK + (passed < 1500 ? passed : 0)))
+    ((STUCK < STUCK_MS)) || kill -KILL $$
+  fi
+}
 
 # asks_metadata METHOD PATH HEADER: BODY is the answer's text; if it is not 200, its first line.
 asks_metadata() {
@@ -599,9 +615,9 @@ due() {
       ;;
   esac
   if ((NOW - SYNC_CHECKED_AT > 5000)); then sync_is_looked_at; fi
-  if ((NOW - WATCHDOG_AT > WATCHDOG_MS)); then
-    WATCHDOG_AT=$NOW
-    systemd-notify --pid=$$ WATCHDOG=1 2>/dev/null &
+  if ((NOW - ALIVE_AT > 1000)); then
+    ALIVE_AT=$NOW
+    echo "$NOW" >"$DIRECTORY/alive"
   fi
   if [[ $PHASE != "$TOLD_PHASE" ]] || ((NOW - TOLD_AT > 400)); then
     ((CLAIMING && NOW - CLAIMED_AT < 500)) || state_is_told # not on the way of a claim
