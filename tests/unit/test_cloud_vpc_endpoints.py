@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from ipaddress import IPv4Address
 from typing import Any
@@ -13,7 +14,13 @@ from tests.unit.cloud_testing import LabUnderTest, code_of
 Json = Any
 SERVICE = "com.amazonaws.us-east-1.ec2"
 ADDRESS = "10.0.1.200"
-CALLERS_APART = '{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": {"AWS": "arn:aws:iam::1:root"}}]}'
+CALLERS_APART = json.dumps(
+    {
+        "Statement": [
+            {"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": {"AWS": "arn:aws:iam::1:root"}}
+        ]
+    }
+)
 
 
 class Network:
