@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path as FilePath
@@ -20,7 +21,7 @@ from lab.errors import LabError
 from lab.image import ensure_image
 from lab.keys import ensure_key_pair
 from lab.path_check import Path, check_paths, picture
-from lab.paths import LabPaths
+from lab.paths import PROJECT, LabPaths, home
 from lab.progress import Progress
 from lab.whole_file import write_whole
 
@@ -36,6 +37,7 @@ def bring_up(
     require_tools(*FOR_A_LAB)
     require_own_home()
     launch.require_namespaces()
+    launch.require_visible(PROJECT, FilePath(sys.executable), home())
     progress = Progress()
     with launch.exclusive(paths):
         client = ensure_daemon(paths, progress)

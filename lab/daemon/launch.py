@@ -138,6 +138,16 @@ def require_socket_path(paths: LabPaths) -> None:
         )
 
 
+def require_visible(*paths: Path) -> None:
+    """The daemon has a /run of its own, and would find none of these there."""
+    for path in paths:
+        if path.resolve().is_relative_to("/run"):
+            raise LabError(
+                f"{path} is below /run, of which the lab has one of its own",
+                hint="use a checkout elsewhere; CAUSEWAY_LAB_HOME says where the lab keeps its files",
+            )
+
+
 def start(paths: LabPaths, mode: Mode = Mode.FULL, region: str = "us-east-1") -> Client:
     """Start the daemon and wait until it answers; raises LabError with the end of its log if it does not."""
     require_socket_path(paths)

@@ -15,6 +15,7 @@ from typing import Any
 
 from lab.cloud import Cloud
 from lab.cloud.weather import EVERY_ACTION
+from lab.daemon.client import PROTOCOL
 from lab.daemon.control import Call, ControlServer
 from lab.daemon.engine_call import EngineCall
 from lab.daemon.launch import Mode
@@ -104,8 +105,9 @@ class Lab:
         self.cloud.start()
         server = ControlServer(
             self.paths.control_socket,
+            self.paths.name,
             {
-                "ping": lambda _call, _message: "pong",
+                "ping": lambda _call, _message: {"protocol": PROTOCOL},
                 "host": lambda _call, message: self.host(message["host"]),
                 "status": lambda _call, _message: self.status(),
                 "fault": self.fault,
