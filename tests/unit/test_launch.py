@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.commands.preview import remove_leftovers
 from lab.daemon import launch
 from lab.paths import LabPaths
 
@@ -54,6 +55,15 @@ def test_a_damaged_record_of_the_supervisor_is_overcome(paths: LabPaths, damage:
         assert process.wait(10) == -signal.SIGKILL
     assert launch.find(paths) is None
     launch.remove_directory(paths)
+    assert not paths.root.exists()
+
+
+def test_a_lab_with_a_name_like_a_preview_is_left_alone(paths: LabPaths) -> None:
+    with holder(paths) as process:
+        remove_leftovers()
+        assert process.poll() is None
+        assert paths.root.exists()
+    remove_leftovers()
     assert not paths.root.exists()
 
 
