@@ -21,6 +21,7 @@ from lab.daemon.engine_call import EngineCall
 from lab.daemon.launch import Mode
 from lab.daemon.park import Hooks, Park
 from lab.daemon.status import eni_at, host_named, status
+from lab.daemon.weather_call import require_sensible
 from lab.errors import LabError
 from lab.fabric import Fabric
 from lab.fabric.block import Block
@@ -160,6 +161,7 @@ class Lab:
 
     def set_weather(self, _call: Call, message: Mapping[str, Json]) -> None:
         """Trouble of the API from the next call on; without a condition fair weather again."""
+        require_sensible(message)
         if message["condition"] is None:
             self.cloud.weather.clear(message["action"])
         else:

@@ -145,6 +145,8 @@ def test_the_api_goes_down_and_comes_back(lab: LabUnderTest) -> None:
     ("words", "said"),
     [
         (("fault", "burn", FUNC), "one of: kill"),
+        (("weather", "AssignPrivateIpAdresses", "--down"), "did you mean AssignPrivateIpAddresses?"),
+        (("weather", "--delay", "inf"), "seconds, from 0 to 3600"),
         (("fault", "unplug", FUNC, "eth9"), "it has eth0"),
         (("fault", "unplug", FUNC, "cable"), "eth0"),
         (("fault", "kill", "func-9"), "did you mean func-0?"),
