@@ -23,6 +23,7 @@ from lab.errors import LabError
 
 SSH_PORT = 22
 CHUNK_BYTES = 64 * 1024
+KEEPALIVE_S = 5
 
 
 def log_in(client: Client, host: str, user: str = "root") -> paramiko.SSHClient:
@@ -42,6 +43,9 @@ def log_in(client: Client, host: str, user: str = "root") -> paramiko.SSHClient:
             f"{host} does not let anybody log in: {error}",
             hint=f"`lab status` shows its state, `lab logs {host}` its console",
         ) from error
+    # A guest that was booted meanwhile knows nothing of us, and only says so when it is sent something.
+    if transport := ssh.get_transport():
+        transport.set_keepalive(KEEPALIVE_S)
     return ssh
 
 

@@ -11,6 +11,7 @@ from moto.ec2.models.subnets import Subnet
 from moto.ec2.responses import EC2Response
 
 from lab.cloud.backend import LabBackend
+from lab.cloud.client_tokens import made_before, remember
 from lab.cloud.errors import ec2_error, invalid_value, missing, unsupported
 from lab.cloud.filters import select, tag_value
 from lab.cloud.security_groups import groups_by_id
@@ -37,13 +38,11 @@ class VpcEndpointResponses(EC2Response):
     def create_vpc_endpoint(self) -> ActionResult:
         """With an interface in each of its subnets. Without groups it gets the VPC's default group."""
         params, backend = _checked(self._get_params()), cast(LabBackend, self.ec2_backend)
-        token = params.get("ClientToken")
-        made = endpoints(backend).get(backend.endpoint_tokens.get(str(token), ""))
+        made = endpoints(backend).get(made_before(backend.endpoint_tokens, params) or "")
         if made is None:
             made = _make(backend, params)
-            if token:
-                backend.endpoint_tokens[token] = made.id
-        return Shown({"VpcEndpoint": made.view(), "ClientToken": token})
+            remember(backend.endpoint_tokens, params, made.id)
+        return Shown({"VpcEndpoint": made.view(), "ClientToken": params.get("ClientToken")})
 
     def modify_vpc_endpoint(self) -> ActionResult:
         """Subnets, their addresses, groups, private names. An interface with another address is a new one."""

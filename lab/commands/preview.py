@@ -75,11 +75,12 @@ def cloud(paths: LabPaths, stack: str, config: list[str], progress: Progress) ->
 
 
 def remove_leftovers() -> None:
-    """Directories of previews that were killed; their API ended with them."""
+    """Directories of previews that were killed; their API ended with them. A lab that lives only has such a name."""
     for directory in (home() / "labs").glob("preview-*"):
         pid = directory.name.removeprefix("preview-")
-        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
-            launch.remove_directory(LabPaths(directory.name))
+        left = pid.isdecimal() and not Path(f"/proc/{pid}").exists()
+        if left and launch.find(paths := LabPaths(directory.name)) is None:
+            launch.remove_directory(paths)
 
 
 def settings_of(stack: str, overrides: Mapping[str, Json]) -> Settings | None:

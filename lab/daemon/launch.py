@@ -21,6 +21,7 @@ from pathlib import Path
 from lab.daemon.client import Client, not_running
 from lab.errors import LabError
 from lab.paths import PROJECT, LabPaths
+from lab.whole_file import write_whole
 
 START_DEADLINE_S = 30.0
 END_DEADLINE_S = 10.0
@@ -71,7 +72,7 @@ def record_supervisor(paths: LabPaths) -> None:
     ticks = start_ticks(os.getpid())
     if ticks is None:
         raise RuntimeError("this process is not in /proc")
-    supervisor_file(paths).write_text(json.dumps(asdict(Supervisor(os.getpid(), ticks))))
+    write_whole(supervisor_file(paths), json.dumps(asdict(Supervisor(os.getpid(), ticks))))
 
 
 def find(paths: LabPaths) -> Supervisor | None:
@@ -80,12 +81,24 @@ def find(paths: LabPaths) -> Supervisor | None:
         supervisor = Supervisor(**json.loads(supervisor_file(paths).read_text()))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
-        raise LabError(
-            f"{supervisor_file(paths)} is damaged: {error}",
-            hint="end the lab's `unshare` process by hand, then remove the lab's directory",
-        ) from error
+    except (ValueError, TypeError):  # damaged
+        return search(paths)
     return supervisor if supervisor.alive() else None
+
+
+def search(paths: LabPaths) -> Supervisor | None:
+    """The process that leads a session and writes into this lab's log is its supervisor: see `start`."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            leads = os.getsid(int(process.name)) == int(process.name)
+            if not leads or not paths.daemon_log.samefile(process / "fd" / "1"):
+                continue
+        except OSError:
+            continue  # it has ended, is somebody else's, or there is no log
+        ticks = start_ticks(int(process.name))
+        if ticks is not None:
+            return Supervisor(int(process.name), ticks)
+    return None
 
 
 @contextmanager
@@ -136,6 +149,16 @@ def require_socket_path(paths: LabPaths) -> None:
             f"the lab's directory has a path of {len(os.fsencode(paths.root))} bytes: {paths.root}",
             hint=f"at most {longest - 1} fit unix sockets; set CAUSEWAY_LAB_HOME to a shorter path, or shorten --name",
         )
+
+
+def require_visible(*paths: Path) -> None:
+    """The daemon has a /run of its own, and would find none of these there."""
+    for path in paths:
+        if path.resolve().is_relative_to("/run"):
+            raise LabError(
+                f"{path} is below /run, of which the lab has one of its own",
+                hint="use a checkout elsewhere; CAUSEWAY_LAB_HOME says where the lab keeps its files",
+            )
 
 
 def start(paths: LabPaths, mode: Mode = Mode.FULL, region: str = "us-east-1") -> Client:

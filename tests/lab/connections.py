@@ -19,7 +19,7 @@ LAST_WORD_S = 30.0
 def main() -> None:
     """Echo until told to end, then once more each."""
     address, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    open_ones = [socket.create_connection((address, port), 30) for _ in range(count)]
+    open_ones: list[socket.socket] = [socket.create_connection((address, port), 30) for _ in range(count)]
     waiting: dict[socket.socket, float] = {}
     due = {connection: time.monotonic() + n * PERIOD_S / count for n, connection in enumerate(open_ones)}
     lost: dict[socket.socket, str] = {}
@@ -31,13 +31,13 @@ def main() -> None:
             if not end and when <= now and connection not in waiting and connection not in lost:
                 send(connection, waiting, lost)
         watched = [c for c in open_ones if c not in lost]
-        for ready in select.select([*watched, *([] if end else [sys.stdin])], [], [], 0.01)[0]:
-            if ready is sys.stdin:
-                for connection in watched:
-                    if connection not in waiting:
-                        send(connection, waiting, lost)
-                end = time.monotonic() + LAST_WORD_S
-                continue
+        if not end and select.select([sys.stdin], [], [], 0)[0]:
+            for connection in watched:
+                if connection not in waiting:
+                    send(connection, waiting, lost)
+            end = time.monotonic() + LAST_WORD_S
+        readable: list[socket.socket] = select.select(watched, [], [], 0.01)[0]
+        for ready in readable:
             try:
                 echoed = ready.recv(1)
             except OSError as error:

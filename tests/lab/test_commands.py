@@ -168,6 +168,8 @@ def test_the_weather_is_listed(lab: LabUnderTest) -> None:
     ("words", "said"),
     [
         (("fault", "burn", FUNC), "one of: kill"),
+        (("weather", "AssignPrivateIpAdresses", "--down"), "did you mean AssignPrivateIpAddresses?"),
+        (("weather", "--delay", "inf"), "seconds, from 0 to 3600"),
         (("fault", "unplug", FUNC, "eth9"), "it has eth0"),
         (("fault", "unplug", FUNC, "cable"), "eth0"),
         (("fault", "kill", "func-9"), "did you mean func-0?"),
@@ -234,6 +236,24 @@ def test_a_host_that_hangs_is_named_by_an_up_that_waits_for_it(lab: LabUnderTest
     lab.succeed("func-1", HTTP)
     lab.up()
     lab.forget("func-1")
+
+
+def test_a_host_that_hangs_in_the_middle_of_a_command_is_named(lab: LabUnderTest) -> None:
+    """And once it is awake the command goes on."""
+    argv = [sys.executable, "-m", "lab", "exec", "--name", lab.name, FUNC, "--", "echo begun; cat"]
+    with subprocess.Popen(
+        argv, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "begun\n"
+        lab.command("fault", "hang", FUNC)
+        try:
+            assert "func-0 hangs: `lab fault resume func-0` wakes it" in process.stderr.readline()
+        finally:
+            lab.command("fault", "resume", FUNC)
+        out, err = process.communicate("the end\n", timeout=60)
+    assert (process.returncode, out) == (0, "the end\n"), err
 
 
 def test_logs_are_the_console(lab: LabUnderTest) -> None:
