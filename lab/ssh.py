@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import paramiko
@@ -96,16 +97,34 @@ def passthrough(
 ) -> int:
     """Run with these streams and this process's stderr; returns the exit status.
 
-    Without `stdin` the command's stays open and silent for as long as this process listens.
+    Without `stdin` the command's stays open and silent for as long as this process listens. What interrupts us
+    interrupts the command.
     """
     channel = open_command(ssh, command)
-    if stdin is not None:
-        threading.Thread(target=feed_stdin, args=(channel, stdin), daemon=True).start()
-    errors = threading.Thread(target=drain, args=(channel.recv_stderr, sys.stderr.buffer))
-    errors.start()
-    drain(channel.recv, stdout)
-    errors.join()
-    return channel.recv_exit_status()
+    try:
+        if stdin is not None:
+            threading.Thread(target=feed_stdin, args=(channel, stdin), daemon=True).start()
+        errors = threading.Thread(target=drain, args=(channel.recv_stderr, sys.stderr.buffer), daemon=True)
+        errors.start()
+        drain(channel.recv, stdout)
+        errors.join()
+        return channel.recv_exit_status()
+    except KeyboardInterrupt:
+        interrupt(channel)
+        raise
+
+
+def interrupt(channel: paramiko.Channel) -> None:
+    """SIGINT to the command and its children, as a terminal's Ctrl-C: RFC 4254, 6.9, which paramiko lacks."""
+    message = paramiko.Message()
+    message.add_byte(bytes([paramiko.common.MSG_CHANNEL_REQUEST]))
+    message.add_int(channel.remote_chanid)
+    message.add_string("signal")
+    message.add_boolean(False)  # no reply
+    message.add_string("INT")
+    transport = channel.get_transport()
+    with suppress(OSError, EOFError):  # the command, or its host, has ended: nothing is left to interrupt
+        transport._send_user_message(message)  # type: ignore[attr-defined] # it has no public way
 
 
 def feed_stdin(channel: paramiko.Channel, source: BinaryIO) -> None:
