@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from lab.errors import LabError
 SSH_PORT = 22
 CHUNK_BYTES = 64 * 1024
 KEEPALIVE_S = 5
+UNKNOWN_SIGNAL = 127  # 255 in all, as ssh has it for every signal
 
 
 def log_in(client: Client, host: str, user: str = "root") -> paramiko.SSHClient:
@@ -78,9 +80,30 @@ def open_command(ssh: paramiko.SSHClient, command: Sequence[str]) -> paramiko.Ch
     transport = ssh.get_transport()
     if transport is None:
         raise LabError("the SSH session has ended", hint="log in again")
+    hear_of_signals(transport)
     channel = transport.open_session()
     channel.exec_command(quote(command))
     return channel
+
+
+def hear_of_signals(transport: paramiko.Transport) -> None:
+    """Give commands that a signal has ended the status that shells give them, 128 + n; paramiko has none for them."""
+    by_kind = transport._channel_handler_table  # type: ignore[attr-defined] # it has no public way
+    others = by_kind[paramiko.common.MSG_CHANNEL_REQUEST]
+
+    def request(channel: paramiko.Channel, message: paramiko.Message) -> None:
+        body = paramiko.Message(message.get_remainder())
+        if body.get_text() != "exit-signal":
+            others(channel, message)
+            return
+        body.get_boolean()  # whether a reply is wanted: never, says RFC 4254, 6.10
+        name = f"SIG{body.get_text()}"
+        channel.exit_status = 128 + signal.Signals.__members__.get(name, UNKNOWN_SIGNAL)
+        channel.status_event.set()
+
+    if getattr(others, "__name__", "") != request.__name__:
+        own = {**by_kind, paramiko.common.MSG_CHANNEL_REQUEST: request}
+        transport._channel_handler_table = own  # type: ignore[attr-defined]
 
 
 def feed(channel: paramiko.Channel, data: bytes) -> None:

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from components.settings import ConfigurationError, Settings, load_settings
 from lab.commands.engine import Request, run_engine
+from lab.commands.tools import require_own_home
 from lab.daemon import launch
 from lab.daemon.client import Client
 from lab.engine.stack_config import setting, stack_config
@@ -41,6 +42,7 @@ def show_preview(
     """What `up` would do to the lab that is up, or to nothing: an API alone is started for that, and ended."""
     for text in config:
         setting(text)  # what is wrong with it is said before anything starts
+    require_own_home()
     progress = Progress()
     request = Request(action="preview", stack=stack, config=config, refresh=refresh, replace=replace)
     with cloud(paths, stack, config, progress) as client:

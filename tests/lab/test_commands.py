@@ -112,6 +112,22 @@ def test_exec_passes_input_output_and_status_through(lab: LabUnderTest) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (42, blob, b"wrong\n")
 
 
+def test_exec_tells_of_a_signal_as_shells_do(lab: LabUnderTest) -> None:
+    assert lab.command("exec", FUNC, "--", "kill -KILL $$", check=False).returncode == 128 + signal.SIGKILL
+
+
+def test_ctrl_c_ends_the_command_on_the_host_too(lab: LabUnderTest) -> None:
+    argv = [sys.executable, "-m", "lab", "exec", "--name", lab.name, FUNC, "--", "echo $$; exec sleep 600"]
+    with subprocess.Popen(
+        argv, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 128 + signal.SIGINT
+    wait_until("the command is gone", lambda: lab.exec(FUNC, [f"kill -0 {pid}"]).returncode != 0)
+
+
 def test_an_unplugged_user_eni_cuts_the_path_until_it_is_plugged(lab: LabUnderTest) -> None:
     lab.command("fault", "unplug", PROXY, "eth1")
     try:

@@ -178,8 +178,25 @@ def _run(channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
         for reader in readers:
             reader.join()
         with suppress(OSError, EOFError):  # the client is gone
-            channel.send_exit_status(process.wait())
+            if process.wait() < 0:
+                _send_exit_signal(channel, signal.Signals(-process.returncode).name.removeprefix("SIG"))
+            else:
+                channel.send_exit_status(process.returncode)
         channel.close()
+
+
+def _send_exit_signal(channel: paramiko.Channel, name: str) -> None:
+    """As RFC 4254, 6.10 has it."""
+    message = paramiko.Message()
+    message.add_byte(bytes([paramiko.common.MSG_CHANNEL_REQUEST]))
+    message.add_int(channel.remote_chanid)
+    message.add_string("exit-signal")
+    message.add_boolean(False)
+    message.add_string(name)
+    message.add_boolean(False)  # no core was dumped
+    message.add_string("")
+    message.add_string("")
+    channel.get_transport()._send_user_message(message)  # type: ignore[attr-defined]
 
 
 def _copy(source: object, send: object) -> None:

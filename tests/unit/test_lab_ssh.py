@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -90,3 +91,15 @@ def test_ctrl_c_after_the_host_has_gone_only_ends(session: paramiko.SSHClient) -
 
     with pytest.raises(KeyboardInterrupt):
         lab_ssh.passthrough(session, ["echo begun; cat"], stdin=None, stdout=Gone())
+
+
+@pytest.mark.parametrize(
+    ("line", "status"), [("kill -KILL $$", 137), ("kill -TERM $$", 143), ("exit 42", 42), ("true", 0)]
+)
+def test_a_command_that_a_signal_ends_has_the_status_that_shells_give_it(
+    session: paramiko.SSHClient, line: str, status: int
+) -> None:
+    for _ in range(2):  # of one session
+        with Path(os.devnull).open("rb") as nothing:
+            assert lab_ssh.passthrough(session, [line], stdin=nothing, stdout=io.BytesIO()) == status
+        assert lab_ssh.run(session, [line]).returncode == status

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.commands.preview import remove_leftovers
+from lab.commands.preview import remove_leftovers, show_preview
 from lab.daemon import launch
+from lab.errors import LabError
 from lab.paths import LabPaths
 
 
@@ -65,6 +66,13 @@ def test_a_lab_with_a_name_like_a_preview_is_left_alone(paths: LabPaths) -> None
         assert paths.root.exists()
     remove_leftovers()
     assert not paths.root.exists()
+
+
+def test_a_preview_follows_no_links_of_others_either(paths: LabPaths) -> None:
+    paths.root.parent.chmod(0o777)
+    with pytest.raises(LabError, match="others may write there"):
+        show_preview(LabPaths("none"), "lab", config=[], refresh=False, replace=[], as_json=False)
+    assert paths.root.exists()  # not even what was left over is removed
 
 
 def test_who_only_writes_into_the_log_is_no_supervisor(paths: LabPaths) -> None:

@@ -28,6 +28,7 @@ REAL_TOOLS = [
     "mkdir",
     "ln",
     "rm",
+    "sleep",
     "true",
 ]
 STUBS = {
@@ -46,6 +47,7 @@ STUBS = {
     "python": """
       if [[ $1 == -c ]]; then [[ -e .venv/pip ]]; exit; fi
       echo "python $*" >>calls
+      [[ ! -e slow ]] || sleep 1
       [[ $* != "-m pip"* || ! -e no-network ]]""",
     "touch": ': >>"$1"',
 }  # fmt: skip
@@ -83,7 +85,7 @@ class Machine:
         (self.root / ".venv" / "pip").touch()
         (self.root / ".venv" / "requirements.lock").write_text("one==1\n")
 
-    def setup(self, *, root: bool) -> subprocess.CompletedProcess[str]:
+    def setup(self, *, root: bool, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run it as root or as an ordinary user; in a user namespace if we are not root ourselves."""
         become: list[str] = []
         if root and os.geteuid() != 0:
@@ -98,9 +100,8 @@ class Machine:
                 "--clear-groups",
             ]
         command = [*become, str(self.root / "tools" / "setup.sh")]
-        return subprocess.run(
-            command, cwd="/", env={"PATH": str(self.root / "bin")}, capture_output=True, text=True
-        )
+        environment["PATH"] = str(self.root / "bin")
+        return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True)
 
     def calls(self) -> list[str]:
         """What was called since the last time."""
@@ -181,6 +182,29 @@ def test_what_failed_is_tried_again(machine: Machine) -> None:
     (machine.root / "no-network").unlink()
     assert machine.setup(root=True).returncode == 0
     assert machine.calls() == NEW_VENV[1:]
+
+
+def test_what_takes_long_says_that_it_goes_on(machine: Machine) -> None:
+    machine.has_everything()
+    (machine.root / "requirements.lock").write_text("one==2\n")
+    (machine.root / "slow").touch()
+    done = machine.setup(root=True, SETUP_SAYS_EVERY_S="0.2")
+    assert done.returncode == 0, done.stderr
+    signs = [line.partition("[setup]\x1b[0m ")[2] for line in done.stderr.splitlines()]
+    assert signs[0] == "Python packages from requirements.lock into .venv (one to three minutes)"
+    assert len([sign for sign in signs if sign.startswith("Python packages: at it for ")]) >= 2
+    assert any(sign.startswith("bytecode of the Python packages: at it for ") for sign in signs)
+
+
+def test_a_sign_of_life_hides_no_failure(machine: Machine) -> None:
+    machine.has_everything()
+    (machine.root / "requirements.lock").write_text("one==2\n")
+    for name in ("slow", "no-network"):
+        (machine.root / name).touch()
+    done = machine.setup(root=True, SETUP_SAYS_EVERY_S="0.2")
+    assert done.returncode != 0
+    assert "Python packages: at it for" in done.stderr
+    assert machine.calls() == [PIP]
 
 
 def test_a_venv_that_was_left_half_made_or_by_another_python_is_made_anew(machine: Machine) -> None:
