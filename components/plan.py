@@ -14,6 +14,7 @@ GRE_OVERHEAD_BYTES = 28  # outer IPv4 20, GRE 4, key 4 (RFC 2784, RFC 2890)
 VPC_MTU_BYTES = 9001  # inside a VPC; between VPCs and to the internet it is less
 ECHO_HTTP_PORT = 8080  # what a user instance answers on
 ECHO_TCP_PORT = 7007
+ECHO_UDP_PORT = 7007
 
 
 class Role(StrEnum):

@@ -170,7 +170,7 @@ def test_the_primary_nic_and_the_nics_to_come(plan: Plan) -> None:
 def test_packages_and_echo(plan: Plan) -> None:
     assert packages_state(plan)["install"] is False
     assert {"nftables", "jq", "curl"} <= set(packages_state(plan)["packages"])
-    assert echo_state() == {"http_port": 8080, "tcp_port": 7007}
+    assert echo_state() == {"http_port": 8080, "tcp_port": 7007, "udp_port": 7007}
 
 
 @lightly
