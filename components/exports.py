@@ -93,6 +93,7 @@ def _plan(plan: Plan, image: Image) -> dict[str, object]:
         "region": plan.region,
         "availability_zone": plan.availability_zone,
         "redundancy": plan.redundancy.value,
+        "drillable": plan.drillable,
         "platform_cidr": str(plan.platform.vpc_cidr),
         "tunnel_remote": str(plan.tunnel_remote),
         "underlay_mtu": plan.underlay_mtu,

@@ -148,6 +148,7 @@ class Plan:
     architecture: str  # amd64 or arm64: that of the instance types
     underlay_mtu: int
     install_packages: bool  # whether hosts fetch missing Debian packages themselves
+    drillable: bool  # whether faults may be made here on purpose
     platform: PlatformPlan
     access: AccessPlan
     bastion: HostPlan | None
