@@ -62,6 +62,17 @@ def status(
 
 
 @app.command()
+def switch(stack: StackName = LAB_STACK, lab: LabName = "default", key: KeyFile = None) -> None:
+    """Have the standby take over, as before work on the active proxy. Refused, with the reason, if it cannot."""
+    from ops import switch as planned
+
+    progress = Console(stderr=True, highlight=False, soft_wrap=True)
+    with opened(stack, lab, key) as running:
+        done = planned.switch(running, lambda text: progress.print(f"  [dim]{text}[/]"))
+    print(f"{done.after} is active instead of {done.before}, after {done.took_s:.2f} s")
+
+
+@app.command()
 def bench(
     output: Annotated[Path, typer.Option("--json", help="Where the figures go as JSON.")] = Path(
         "build/bench.json"

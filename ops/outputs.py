@@ -34,6 +34,7 @@ class Host(_Output):
 
     role: str
     instance_id: str
+    instance_type: str
     private_address: str
     ssh: Ssh | None
 

@@ -13,6 +13,7 @@ import socket
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,14 @@ class Stack(ABC):
     def login(self, user: str) -> Login:
         """Who logs in."""
 
-    @abstractmethod
+    @cached_property
     def ec2(self) -> Any:
-        """boto3's client for EC2, which gives up soon: who asks, asks again."""
+        """boto3's client for EC2, which gives up soon: who asks, asks again. For any number of threads."""
+        return self._make_ec2()
+
+    @abstractmethod
+    def _make_ec2(self) -> Any:
+        """With the credentials of whoever owns the stack."""
 
     def close(self) -> None:
         """End all sessions."""
@@ -84,7 +90,7 @@ class LabStack(Stack):
     def login(self, user: str) -> Login:
         return Login(user=user, key_file=self.client.paths.ssh_key)
 
-    def ec2(self) -> Any:
+    def _make_ec2(self) -> Any:
         credentials = self._status["credentials"]
         return boto3.client(
             "ec2",
@@ -133,7 +139,7 @@ class AwsStack(Stack):
     def login(self, user: str) -> Login:
         return Login(user=user, key_file=self._key_file, known_hosts=self._known_hosts)
 
-    def ec2(self) -> Any:
+    def _make_ec2(self) -> Any:
         return boto3.client("ec2", region_name=self.outputs.plan.region, config=_impatient())
 
 

@@ -57,7 +57,7 @@ def ask_api(stack: Stack) -> tuple[ApiEni, ...] | str:
 def proxy_enis(stack: Stack) -> tuple[ApiEni, ...]:
     """Every interface that is attached to a proxy. Raises botocore's errors."""
     instances = [stack.outputs.hosts[name].instance_id for name in stack.outputs.proxies]
-    pages = stack.ec2().get_paginator("describe_network_interfaces")
+    pages = stack.ec2.get_paginator("describe_network_interfaces")
     filters = [{"Name": "attachment.instance-id", "Values": instances}]
     return tuple(
         ApiEni(

@@ -29,7 +29,10 @@ ENIS = {key: f"eni-{index}" for index, key in enumerate(OWN)}
 
 def host_output(role: str, index: int, address: str) -> Json:
     ssh = {"host": address, "port": 22, "user": "admin", "via": None}
-    return {"role": role, "instance_id": f"i-{role}{index}", "private_address": address, "ssh": ssh}
+    return {
+        "role": role, "instance_id": f"i-{role}{index}", "instance_type": "t3.small", "private_address": address,
+        "ssh": ssh,
+    }  # fmt: skip
 
 
 def outputs_json(*, pair: bool = True, drillable: bool = True) -> Json:
