@@ -73,6 +73,39 @@ def switch(stack: StackName = LAB_STACK, lab: LabName = "default", key: KeyFile 
 
 
 @app.command()
+def drill(
+    scenarios: Annotated[list[str] | None, typer.Argument(metavar="[SCENARIO…]", help="None: all.")] = None,
+    stack: StackName = LAB_STACK,
+    lab: LabName = "default",
+    key: KeyFile = None,
+    connections: Annotated[int, typer.Option(min=1, max=5000, help="TCP connections, one way.")] = 100,
+    runs: Annotated[int, typer.Option(min=1, help="Of each scenario; figures are of all together.")] = 1,
+    output: Annotated[Path, typer.Option("--json", help="Where figures and events go as JSON.")] = Path(
+        "build/drill.json"
+    ),
+    pictures: Annotated[
+        Path | None, typer.Option(help="Directory for a timeline per scenario, of its worst run.")
+    ] = Path("build/drill"),
+    listed: Annotated[
+        bool, typer.Option("--list", help="Show the scenarios as runbooks; break nothing.")
+    ] = False,
+) -> None:
+    """Break things on purpose, and measure what connections notice. Exit status 1: a bound was missed."""
+    from ops.drill import command
+
+    wanted = command.chosen(scenarios or [])
+    if listed:
+        command.print_runbooks(wanted, wide_console())
+        return
+    with opened(stack, lab, key) as running:
+        request = command.Request(
+            scenarios=wanted, connections=connections, runs=runs, json=output, pictures=pictures
+        )
+        met = command.run_drill(running, request, wide_console())
+    raise typer.Exit(0 if met else 1)
+
+
+@app.command()
 def bench(
     output: Annotated[Path, typer.Option("--json", help="Where the figures go as JSON.")] = Path(
         "build/bench.json"
