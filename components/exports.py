@@ -96,6 +96,7 @@ def _plan(plan: Plan, image: Image) -> dict[str, object]:
         "region": plan.region,
         "availability_zone": plan.availability_zone,
         "redundancy": plan.redundancy.value,
+        "drillable": plan.drillable,
         "platform_cidr": str(plan.platform.vpc_cidr),
         "proxies": [proxy.name for proxy in plan.proxies],
         "havip": None if plan.pair is None else str(plan.pair.havip),

@@ -11,6 +11,7 @@ from components.firewall import Direction, FirewallArgs, Rule, Traffic
 from components.plan import (
     ECHO_HTTP_PORT,
     ECHO_TCP_PORT,
+    ECHO_UDP_PORT,
     AccessMode,
     CreatedNetwork,
     PairPlan,
@@ -34,6 +35,7 @@ HTTP = Traffic(name="http", protocol="tcp", from_port=80, to_port=80)
 HTTPS = Traffic(name="https", protocol="tcp", from_port=443, to_port=443)
 USER_HTTP = Traffic(name="user-http", protocol="tcp", from_port=ECHO_HTTP_PORT, to_port=ECHO_HTTP_PORT)
 USER_ECHO = Traffic(name="user-echo", protocol="tcp", from_port=ECHO_TCP_PORT, to_port=ECHO_TCP_PORT)
+USER_ECHO_UDP = Traffic(name="user-echo-udp", protocol="udp", from_port=ECHO_UDP_PORT, to_port=ECHO_UDP_PORT)
 ANYTHING = Traffic(name="anything", protocol="-1")
 
 INTERNET = IPv4Network("0.0.0.0/0")
@@ -142,6 +144,7 @@ def _user_instance_rules(plan: Plan, network: CreatedNetwork) -> Iterator[Rule]:
     services = {
         USER_HTTP: "Says who the client is",
         USER_ECHO: "TCP echo",
+        USER_ECHO_UDP: "UDP echo",
         ECHO: "Ping",
         UNREACHABLE: "Path MTU discovery",
     }

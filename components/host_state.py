@@ -25,6 +25,7 @@ from components.host_state_shapes import (
 from components.plan import (
     ECHO_HTTP_PORT,
     ECHO_TCP_PORT,
+    ECHO_UDP_PORT,
     HostPlan,
     Plan,
     Role,
@@ -201,7 +202,7 @@ def routes_state(plan: Plan, host: HostPlan) -> RoutesState:
 
 def echo_state() -> EchoState:
     """What a user instance serves."""
-    return {"http_port": ECHO_HTTP_PORT, "tcp_port": ECHO_TCP_PORT}
+    return {"http_port": ECHO_HTTP_PORT, "tcp_port": ECHO_TCP_PORT, "udp_port": ECHO_UDP_PORT}
 
 
 def _func_tunnel(plan: Plan, host: HostPlan, tenant: TenantPlan) -> Tunnel:

@@ -186,3 +186,4 @@ class EchoState(TypedDict):
 
     http_port: int
     tcp_port: int
+    udp_port: int

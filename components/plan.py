@@ -14,6 +14,7 @@ GRE_OVERHEAD_BYTES = 28  # outer IPv4 20, GRE 4, key 4 (RFC 2784, RFC 2890)
 VPC_MTU_BYTES = 9001  # inside a VPC; between VPCs and to the internet it is less
 ECHO_HTTP_PORT = 8080  # what a user instance answers on
 ECHO_TCP_PORT = 7007
+ECHO_UDP_PORT = 7007
 SYNC_KEY_BASE = 2**31  # GRE keys of the sync links, above any tenant's
 SYNC_LINK = IPv4Network("169.254.254.0/30")  # the same in every namespace: nobody else sees it
 
@@ -204,6 +205,7 @@ class Plan:
     architecture: str  # amd64 or arm64: that of the instance types
     underlay_mtu: int
     install_packages: bool  # whether hosts fetch missing Debian packages themselves
+    drillable: bool  # whether faults may be made here on purpose
     platform: PlatformPlan
     access: AccessPlan
     bastion: HostPlan | None

@@ -39,6 +39,7 @@ def make_plan(settings: Settings, stack: str) -> Plan:
         architecture=known_instance_types(settings)[settings.proxy.instance_type].architecture,
         underlay_mtu=settings.underlay_mtu,
         install_packages=settings.install_packages,
+        drillable=settings.drillable,
         platform=_platform(settings),
         access=_access(settings),
         bastion=_bastion(settings),

@@ -182,6 +182,10 @@ class Settings(Group):
         default=True,
         description="Whether hosts install missing Debian packages themselves, from a mirror they can reach.",
     )
+    drillable: Annotated[bool, BOOLEAN] = Field(
+        default=False,
+        description="Whether `python -m ops drill` may break things here on purpose. Not where customers are.",
+    )
     ami: Annotated[str, words.AMI] | None = Field(
         default=None,
         description="Image of all hosts, of the instance types' architecture. Absent: the latest Debian 13.",

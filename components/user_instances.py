@@ -28,7 +28,7 @@ class UserInstancesArgs:
 
 
 class UserInstances(pulumi.ComponentResource):
-    """One instance per network of the stack's own: HTTP says who the client is, TCP echoes."""
+    """One instance per network of the stack's own: HTTP says who the client is, TCP and UDP echo."""
 
     hosts: dict[str, Host]
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The user instance answers HTTP with the client's address, and echoes TCP.
+# The user instance answers HTTP with the client's address, and echoes TCP and UDP.
 #
-# state: {"http_port": 8080, "tcp_port": 7007}
+# state: {"http_port": 8080, "tcp_port": 7007, "udp_port": 7007}
 # The service is a transient unit: apply makes it, at boot too. Needs no jq, which a customer's host may lack.
 
 # shellcheck source=hostscripts/lib.sh
@@ -11,18 +11,19 @@ readonly UNIT=causeway-echo.service
 readonly SERVICE=$HERE/echo_service.py
 
 main() {
-  local text http_port tcp_port digest started=''
+  local text http_port tcp_port udp_port digest started=''
   IFS= read -r -d '' text <"$STATE" || true
   http_port=$(port http_port "$text")
   tcp_port=$(port tcp_port "$text")
+  udp_port=$(port udp_port "$text")
   digest=$(sha256sum "$SERVICE" "$STATE")
   [[ ! -f $RUN/echo ]] || started=$(<"$RUN/echo")
   if [[ $started != "$digest" ]] || ! systemctl is-active --quiet "$UNIT"; then
-    service_is_restarted "$http_port" "$tcp_port"
+    service_is_restarted "$http_port" "$tcp_port" "$udp_port"
     echo "$digest" >"$RUN/echo"
   fi
   answers "$http_port"
-  answers "$tcp_port"
+  answers "$tcp_port" # and so does UDP: the service listens nowhere before it has all its ports
 }
 
 port() {
@@ -34,7 +35,7 @@ port() {
 service_is_restarted() {
   systemctl stop "$UNIT" 2>/dev/null || true
   systemctl reset-failed "$UNIT" 2>/dev/null || true
-  run systemd-run --quiet --unit="$UNIT" --description="Causeway: HTTP and TCP echo" \
+  run systemd-run --quiet --unit="$UNIT" --description="Causeway: HTTP, TCP and UDP echo" \
     --property=DynamicUser=yes --property=ProtectHome=yes --property=Restart=always --property=RestartSec=1 \
     /usr/bin/python3 "$SERVICE" "$@"
 }

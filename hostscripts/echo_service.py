@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Stands for a customer's service: tells every HTTP client its address as seen here, and echoes TCP.
+"""Stands for a customer's service: tells every HTTP client its address as seen here, and echoes TCP and UDP.
 
-    echo_service.py HTTP_PORT TCP_PORT
+    echo_service.py HTTP_PORT TCP_PORT UDP_PORT
 
 Any request → {"client": "172.16.101.10", "host": "user-alpha"}. Runs without privileges on python3-minimal,
 which has neither json nor http.server.
@@ -45,6 +45,16 @@ def echo(connection: socket.socket, _client: str) -> None:
         connection.sendall(buffer[:count])
 
 
+def echo_datagrams(server: socket.socket) -> None:
+    """Send every datagram back to where it came from, for ever."""
+    while True:
+        try:
+            data, client = server.recvfrom(CHUNK_BYTES)
+            server.sendto(data, client)
+        except OSError as error:  # an ICMP error about an answer to a client that went away
+            print(f"UDP: {error}", file=sys.stderr)
+
+
 def converse(talk: Callable[[socket.socket, str], None], connection: socket.socket, client: str) -> None:
     """One connection, in its own thread."""
     with connection:
@@ -62,8 +72,12 @@ def serve(server: socket.socket, talk: Callable[[socket.socket, str], None]) -> 
 
 
 def main() -> None:
-    """Both services; a port that is taken ends the process, so that systemd says so."""
-    web, tcp = (socket.create_server(("", int(port)), backlog=BACKLOG) for port in sys.argv[1:])
+    """All services; a port that is taken ends the process, so that systemd says so."""
+    web_port, tcp_port, udp_port = map(int, sys.argv[1:])
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.bind(("", udp_port))
+    web, tcp = (socket.create_server(("", port), backlog=BACKLOG) for port in (web_port, tcp_port))
+    threading.Thread(target=echo_datagrams, args=(datagrams,), daemon=True).start()
     threading.Thread(target=serve, args=(tcp, echo), daemon=True).start()
     serve(web, tell)
 

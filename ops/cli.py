@@ -2,17 +2,107 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Look at a running stack, and measure it.")
+from lab.errors import LabError
+from ops.errors import OpsError
+from ops.stack import LAB_STACK, Stack, open_stack
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Look at a running stack, and measure it.",
+)
+StackName = Annotated[
+    str,
+    typer.Option("--stack", "-s", help="`lab`: the lab's on this machine; others are the Pulumi CLI's."),
+]
+LabName = Annotated[
+    str, typer.Option("--lab", envvar="CAUSEWAY_LAB_NAME", help="Which lab, for the stack `lab`.")
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option("--key", help="Private key for SSH; else the stack's private_key_file, else ssh-agent's."),
+]
 
 
 @app.callback()
 def ops() -> None:
     """Look at a running stack, and measure it."""
+
+
+@app.command()
+def status(
+    stack: StackName = LAB_STACK,
+    lab: LabName = "default",
+    key: KeyFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Every host, and where each HaVip is; what is wrong comes first. Exit status 1: something is."""
+    from ops.status import show
+    from ops.status.compare import compare
+    from ops.status.gather import look
+
+    with opened(stack, lab, key) as running:
+        report = compare(running.outputs, look(running))
+    if as_json:
+        print(json.dumps(show.as_json(report), indent=2))
+    else:
+        show.print_report(report, wide_console())
+    raise typer.Exit(1 if report.problems else 0)
+
+
+@app.command()
+def switch(stack: StackName = LAB_STACK, lab: LabName = "default", key: KeyFile = None) -> None:
+    """Have the standby take over, as before work on the active proxy. Refused, with the reason, if it cannot."""
+    from ops import switch as planned
+
+    progress = Console(stderr=True, highlight=False, soft_wrap=True)
+    with opened(stack, lab, key) as running:
+        done = planned.switch(running, lambda text: progress.print(f"  [dim]{text}[/]"))
+    print(f"{done.after} is active instead of {done.before}, after {done.took_s:.2f} s")
+
+
+@app.command()
+def drill(
+    scenarios: Annotated[list[str] | None, typer.Argument(metavar="[SCENARIO…]", help="None: all.")] = None,
+    stack: StackName = LAB_STACK,
+    lab: LabName = "default",
+    key: KeyFile = None,
+    connections: Annotated[int, typer.Option(min=1, max=5000, help="TCP connections, one way.")] = 100,
+    runs: Annotated[int, typer.Option(min=1, help="Of each scenario; figures are of all together.")] = 1,
+    output: Annotated[Path, typer.Option("--json", help="Where figures and events go as JSON.")] = Path(
+        "build/drill.json"
+    ),
+    pictures: Annotated[
+        Path | None, typer.Option(help="Directory for a timeline per scenario, of its worst run.")
+    ] = Path("build/drill"),
+    listed: Annotated[
+        bool, typer.Option("--list", help="Show the scenarios as runbooks; break nothing.")
+    ] = False,
+) -> None:
+    """Break things on purpose, and measure what connections notice. Exit status 1: a bound was missed."""
+    from ops.drill import command
+
+    wanted = command.chosen(scenarios or [])
+    if listed:
+        command.print_runbooks(wanted, wide_console())
+        return
+    with opened(stack, lab, key) as running:
+        request = command.Request(
+            scenarios=wanted, connections=connections, runs=runs, json=output, pictures=pictures
+        )
+        met = command.run_drill(running, request, wide_console())
+    raise typer.Exit(0 if met else 1)
 
 
 @app.command()
@@ -29,3 +119,29 @@ def bench(
     from ops.bench import run_bench
 
     run_bench(output, parts=only or ["growth", "hostscripts", "image", "lab"], runs=runs)
+
+
+@contextmanager
+def opened(stack: str, lab: str, key: Path | None) -> Iterator[Stack]:
+    """A running stack, and no session left in the end."""
+    running = open_stack(stack, lab, key)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def wide_console() -> Console:
+    """Standard output: as wide as the terminal, and in a pipe as wide as it takes."""
+    console = Console(highlight=False, soft_wrap=True)
+    return console if console.is_terminal else Console(highlight=False, width=200)
+
+
+def main() -> None:
+    """Run; an OpsError or LabError is for a person and needs no traceback."""
+    try:
+        app()
+    except (OpsError, LabError) as error:
+        Console(stderr=True, highlight=False).print("[bold red]ops:[/] ", end="")
+        print(error, file=sys.stderr)
+        sys.exit(1)

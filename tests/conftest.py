@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import gc
 
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile(
+    "untimed", deadline=None
+)  # machines that others use too are slow at times
+hypothesis.settings.load_profile("untimed")
 gc.set_threshold(10_000)  # 700 is for small programs: importing pulumi_aws alone makes half a million objects
 
 

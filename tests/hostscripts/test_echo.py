@@ -31,9 +31,9 @@ def listens(port: int) -> bool:
 
 @pytest.fixture
 def ports() -> Iterator[tuple[int, int]]:
-    """The service, on two ports: HTTP and TCP."""
+    """The service, on two ports: HTTP, and TCP and UDP."""
     http_port, tcp_port = free_port(), free_port()
-    argv = [sys.executable, str(HOSTSCRIPTS / "echo_service.py"), str(http_port), str(tcp_port)]
+    argv = [sys.executable, str(HOSTSCRIPTS / "echo_service.py"), *map(str, (http_port, tcp_port, tcp_port))]
     with subprocess.Popen(argv) as service:
         try:
             wait_until("it listens", lambda: listens(http_port) and listens(tcp_port))
@@ -55,6 +55,23 @@ def test_tcp_echoes_until_the_client_ends(ports: tuple[int, int]) -> None:
         talk.shutdown(socket.SHUT_WR)
         with talk.makefile("rb") as lines:
             assert lines.read() == sent
+
+
+def test_udp_echoes_each_datagram_to_its_sender(ports: tuple[int, int]) -> None:
+    clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+    for number, client in enumerate(clients):
+        client.settimeout(5)
+        client.connect(("127.0.0.1", ports[1]))
+        client.send(b"%d" % number)
+    assert [client.recv(100) for client in clients] == [b"0", b"1"]
+    for client in clients:
+        client.close()
+
+
+def test_a_sender_that_is_gone_does_not_end_the_udp_echo(ports: tuple[int, int]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
+        gone.sendto(b"x" * 1000, ("127.0.0.1", ports[1]))  # its answer meets a closed port
+    test_udp_echoes_each_datagram_to_its_sender(ports)
 
 
 def test_a_client_that_breaks_off_harms_nobody(ports: tuple[int, int]) -> None:

@@ -261,7 +261,7 @@ def test_packages_and_echo(plan: Plan) -> None:
     assert single == packages_state(plan, plan.func_hosts[0])
     assert single["install"] is False
     assert {"nftables", "jq", "curl"} <= set(single["packages"])
-    assert echo_state() == {"http_port": 8080, "tcp_port": 7007}
+    assert echo_state() == {"http_port": 8080, "tcp_port": 7007, "udp_port": 7007}
 
 
 def test_only_a_pairs_proxies_need_what_makes_a_pair(pair: Plan) -> None:

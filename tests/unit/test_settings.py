@@ -27,6 +27,7 @@ def test_defaults() -> None:
     settings = load_settings(config)
     assert settings.underlay_mtu == 9001
     assert settings.install_packages is True
+    assert settings.drillable is False
     assert settings.redundancy is Redundancy.SINGLE
     assert settings.access.user == "admin"
 

@@ -42,8 +42,8 @@ def message(config: dict[str, Any], *secret: str) -> str:
         ("tenants[0].name", "beta", "tenants", "beta"),
         ("access.bastion_instance_type", "t3.nano", "access", "t3.nano"),
         ("proxy.instance_type", "t9.hunter", "proxy", "t9.hunter"),
-        ("proxy.havip", "192.168.4.77", "proxy", "192.168.4.77"),
-        ("api", {"way": "own", "endpoint_address": "192.168.4.77"}, "api", "192.168.4.77"),
+        ("proxy.havip", "hunter2", "proxy", "hunter2"),
+        ("api", {"way": "own", "endpoint_address": "hunter2"}, "api", "hunter2"),
     ],
 )
 def test_secret_values_are_not_shown(key: str, value: object, marked: str, never: str) -> None:

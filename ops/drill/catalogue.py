@@ -1,0 +1,167 @@
+"""The scenarios, each a runbook: what is done, what is waited for, what is promised."""
+
+from __future__ import annotations
+
+from ops.drill import steps as do
+from ops.drill.result import Bounds
+from ops.drill.scenario import Scenario, Who
+
+ACTIVE, STANDBY = Who.ACTIVE, Who.STANDBY
+FAILOVER = Bounds(stall_p99_s=1.0)
+PLANNED = Bounds(stall_s=0.2)
+KEPT = Bounds()
+ANYTHING = Bounds(lost=None, resets=None, silent_lost=None, half_moved_s=None)
+AWS_CLAIM_S, AWS_EFFECT_S = 1.8, 1.0
+
+SCENARIOS = (
+    Scenario(
+        name="steady",
+        what="nothing happens: what the load alone looks like here",
+        steps=(do.wait(5),),
+        bounds=KEPT,
+        needs_pair=False,
+    ),
+    Scenario(
+        name="pause",
+        what="the active proxy stands still for less time than the other needs to notice: nothing moves",
+        steps=(do.hang(ACTIVE), do.wait(0.2), do.resume(ACTIVE)),
+        bounds=FAILOVER,
+        needs_pair=False,
+    ),
+    Scenario(
+        name="kill",
+        what="SIGKILL of the active proxy's machine",
+        steps=(do.kill(ACTIVE), do.moved(STANDBY)),
+        bounds=FAILOVER,
+    ),
+    Scenario(
+        name="hang",
+        what="SIGSTOP of the active proxy's machine; later it goes on, and must not take anything back",
+        steps=(
+            do.hang(ACTIVE),
+            do.moved(STANDBY),
+            do.wait(3),
+            do.resume(ACTIVE),
+            do.stays(STANDBY, 5),
+        ),
+        bounds=FAILOVER,
+    ),
+    Scenario(
+        name="unplug-platform",
+        what="the cable of the active proxy's platform NIC is out",
+        steps=(do.unplug_platform(ACTIVE), do.moved(STANDBY)),
+        bounds=FAILOVER,
+    ),
+    Scenario(
+        name="unplug-user",
+        what="the cable of one user ENI of the active proxy is out",
+        steps=(do.unplug_user(ACTIVE), do.moved(STANDBY)),
+        bounds=FAILOVER,
+    ),
+    Scenario(
+        name="keepalived",
+        what="keepalived is stopped on the active proxy",
+        steps=(do.stop_keepalived(ACTIVE), do.moved(STANDBY)),
+        bounds=FAILOVER,
+    ),
+    Scenario(
+        name="conntrackd",
+        what="conntrackd is stopped on the standby, which alarms; then connections begin, and the active one dies",
+        before=(do.stop_sync(STANDBY), do.alarm(STANDBY, "not synchronised")),
+        steps=(do.kill(ACTIVE), do.moved(STANDBY)),
+        bounds=ANYTHING,  # the figure is what such a failover costs
+    ),
+    Scenario(
+        name="forwarding",
+        what="forwarding is switched off in a tenant's namespace of the active proxy, behind Causeway's back",
+        steps=(do.forwarding_off(ACTIVE), do.moved(STANDBY)),
+        bounds=KEPT,
+    ),
+    Scenario(
+        name="switch",
+        what="planned switch",
+        steps=(do.switch(), do.moved(STANDBY)),
+        bounds=PLANNED,
+    ),
+    Scenario(
+        name="switch-busy",
+        what="planned switch under 1,000 open connections and full transfer",
+        steps=(do.switch(), do.moved(STANDBY)),
+        bounds=KEPT,
+        connections=1000,
+        bulk=4,
+    ),
+    Scenario(
+        name="api-down",
+        what="the API answers no claim while the active proxy dies, and is back after 3 s",
+        steps=(
+            do.claims_down(),
+            do.kill(ACTIVE),
+            do.wait(3),
+            do.claims_fair(do.claims_down()),
+            do.moved(STANDBY),
+        ),
+        bounds=Bounds(whole_s=3.0),
+        settle_s=8.0,
+    ),
+    Scenario(
+        name="api-slow",
+        what="the active proxy dies while the API is as slow as AWS's",
+        before=(do.claims_slow(AWS_CLAIM_S, AWS_EFFECT_S),),
+        steps=(do.kill(ACTIVE), do.moved(STANDBY)),
+        bounds=Bounds(stall_s=5.0),
+        settle_s=8.0,
+    ),
+    Scenario(
+        name="refused",
+        what="the API refuses one HaVip of all to the standby while the active proxy dies; it alarms",
+        before=(do.claim_refused(),),
+        steps=(
+            do.kill(ACTIVE),
+            do.alarm(STANDBY, "is not here yet"),
+            do.claims_fair(do.claim_refused()),
+            do.moved(STANDBY),
+        ),
+        bounds=Bounds(half_moved_s=None, whole_s=5.0),  # for as long as AWS refuses, it is half moved
+        settle_s=10.0,
+    ),
+    Scenario(
+        name="split",
+        what="adverts are lost both ways between living proxies, and pass again after 5 s",
+        steps=(do.block_vrrp(), do.wait(5), do.unblock_vrrp(), do.one_owner(5), do.wait(5)),
+        bounds=Bounds(whole_s=5.0),
+    ),
+    Scenario(
+        name="reboot",
+        what="the active proxy is rebooted",
+        steps=(do.reboot(ACTIVE), do.moved(STANDBY)),
+        bounds=FAILOVER,
+    ),
+    Scenario(
+        name="both",
+        what="both proxies die, and both come back",
+        steps=(do.kill(STANDBY), do.kill(ACTIVE), do.wait(1), do.boot(ACTIVE), do.boot(STANDBY)),
+        bounds=ANYTHING,
+        settle_s=1.0,
+    ),
+    Scenario(
+        name="kill-up",
+        what="the active proxy dies; then `up` and `up --refresh` move nothing and change nothing",
+        steps=(
+            do.kill(ACTIVE),
+            do.moved(STANDBY),
+            do.up_changes_nothing(refresh=False),
+            do.up_changes_nothing(refresh=True),
+            do.stays(STANDBY, 1),
+        ),
+        bounds=KEPT,
+        needs_lab=True,
+    ),
+    Scenario(
+        name="idle",
+        what="the active proxy dies when connections have said nothing for 200 s, longer than any timer of the sync",
+        steps=(do.kill(ACTIVE), do.moved(STANDBY)),
+        bounds=FAILOVER,
+        idle_s=200.0,
+    ),
+)

@@ -1,0 +1,279 @@
+"""The verbs of scenarios."""
+
+from __future__ import annotations
+
+import time
+
+from ops.drill.faults import Faults
+from ops.drill.scenario import Scene, Step, Who
+from ops.errors import OpsError
+from ops.ssh import until
+from ops.status.gather import ask_host
+from ops.status.seen import HostSeen
+from ops.switch import switch_now
+
+FAULT, MEND, SEEN, WAIT = "fault", "mend", "seen", "wait"
+KEEPALIVED = "causeway-keepalived.service"
+ALARM_DEADLINE_S = 15.0
+MOVE_DEADLINE_S = 30.0
+
+# ── machines ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def kill(who: Who) -> Step:
+    """SIGKILL of the machine."""
+    return Step(
+        text=f"kill the machine of {who}",
+        kind=FAULT,
+        act=lambda scene: scene.faults.kill(scene.host(who)),
+        heal=lambda scene: scene.faults.restart(scene.host(who)),
+    )
+
+
+def boot(who: Who) -> Step:
+    """A killed one comes back."""
+    return Step(
+        text=f"boot {who} again",
+        kind=MEND,
+        act=lambda scene: scene.faults.restart(scene.host(who)),
+        mends=kill(who).key,
+    )
+
+
+def hang(who: Who) -> Step:
+    """SIGSTOP of the machine."""
+    return Step(
+        text=f"{who} hangs",
+        kind=FAULT,
+        act=lambda scene: scene.faults.hang(scene.host(who)),
+        heal=lambda scene: scene.faults.resume(scene.host(who)),
+    )
+
+
+def resume(who: Who) -> Step:
+    """SIGCONT."""
+    return Step(
+        text=f"{who} goes on",
+        kind=MEND,
+        act=lambda scene: scene.faults.resume(scene.host(who)),
+        mends=hang(who).key,
+    )
+
+
+def reboot(who: Who) -> Step:
+    """`systemctl reboot`."""
+    return Step(text=f"reboot {who}", kind=FAULT, act=lambda scene: scene.faults.reboot(scene.host(who)))
+
+
+# ── wires ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def unplug_platform(who: Who) -> Step:
+    """The NIC that tunnels, adverts and the API are reached by."""
+    return Step(
+        text=f"unplug the platform NIC of {who}",
+        kind=FAULT,
+        act=lambda scene: scene.faults.unplug(scene.host(who), ""),
+        heal=lambda scene: scene.faults.plug(scene.host(who), ""),
+    )
+
+
+def unplug_user(who: Who) -> Step:
+    """The leg in the first tenant's subnet."""
+    return Step(
+        text=f"unplug a user ENI of {who}",
+        kind=FAULT,
+        act=lambda scene: scene.faults.unplug(scene.host(who), scene.namespace),
+        heal=lambda scene: scene.faults.plug(scene.host(who), scene.namespace),
+    )
+
+
+def block_vrrp() -> Step:
+    """Both live, and neither hears the other."""
+    return Step(
+        text="adverts get lost between the proxies, both ways",
+        kind=FAULT,
+        act=lambda scene: scene.faults.block_vrrp(*scene.who.values()),
+        heal=lambda scene: scene.faults.unblock(*scene.who.values()),
+    )
+
+
+def unblock_vrrp() -> Step:
+    """The path heals."""
+    return Step(
+        text="adverts pass again",
+        kind=MEND,
+        act=lambda scene: scene.faults.unblock(*scene.who.values()),
+        mends=block_vrrp().key,
+    )
+
+
+# ── inside a host ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def stop_keepalived(who: Who) -> Step:
+    """As by a person, or by an upgrade."""
+    return Step(
+        text=f"stop keepalived on {who}",
+        kind=FAULT,
+        act=lambda scene: scene.faults.stop_service(scene.host(who), KEEPALIVED),
+        heal=lambda scene: scene.faults.start_service(scene.host(who), KEEPALIVED),
+    )
+
+
+def stop_sync(who: Who) -> Step:
+    """The first tenant's conntrackd."""
+    return Step(
+        text=f"stop conntrackd on {who}",
+        kind=FAULT,
+        act=lambda scene: scene.faults.stop_service(scene.host(who), sync_unit(scene)),
+        heal=lambda scene: scene.faults.start_service(scene.host(who), sync_unit(scene)),
+    )
+
+
+def sync_unit(scene: Scene) -> str:
+    """The service of the first tenant's namespace."""
+    return f"causeway-sync@{scene.namespace}.service"
+
+
+def forwarding_off(who: Who) -> Step:
+    """ip_forward=0 in the first tenant's namespace, behind Causeway's back."""
+    return Step(
+        text=f"switch forwarding off on {who}",
+        kind=FAULT,
+        act=lambda scene: scene.faults.forwarding_off(scene.host(who), scene.namespace),
+        heal=lambda scene: scene.faults.apply(scene.host(who)),
+    )
+
+
+# ── the API ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fair(faults: Faults) -> None:
+    """No trouble with claims."""
+    faults.claims_are_fair()
+
+
+def claims_down() -> Step:
+    """503."""
+    return Step(
+        text="the API answers no claim",
+        kind=FAULT,
+        act=lambda scene: scene.faults.claims(down=True),
+        heal=lambda scene: fair(scene.faults),
+    )
+
+
+def claims_slow(claim_s: float, effect_s: float) -> Step:
+    """As on AWS."""
+    return Step(
+        text=f"claims take {claim_s:g} s, and their effect {effect_s:g} s more",
+        kind=FAULT,
+        act=lambda scene: scene.faults.claims(delay_s=claim_s, effect_s=effect_s),
+        heal=lambda scene: fair(scene.faults),
+    )
+
+
+def claim_refused() -> Step:
+    """Of the last HaVip; the others are let through."""
+    return Step(
+        text="the API refuses the claim of one HaVip",
+        kind=FAULT,
+        act=lambda scene: scene.faults.claims(refused=scene.stack.outputs.havips[-1].address),
+        heal=lambda scene: fair(scene.faults),
+    )
+
+
+def claims_fair(mended: Step) -> Step:
+    """The API is as it should be."""
+    return Step(
+        text="the API is well again", kind=MEND, act=lambda scene: fair(scene.faults), mends=mended.key
+    )
+
+
+# ── people ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def switch() -> Step:
+    """`python -m ops switch`."""
+    return Step(
+        text=f"planned switch away from {Who.ACTIVE}",
+        kind=FAULT,
+        act=lambda scene: void(switch_now(scene.stack, scene.host(Who.ACTIVE))),
+    )
+
+
+def up_changes_nothing(*, refresh: bool) -> Step:
+    """Whoever holds HaVips, the program has nothing to do."""
+
+    def act(scene: Scene) -> None:
+        changed = scene.faults.up(refresh=refresh)
+        if changed:
+            scene.broken.append(f"`up` changed {', '.join(changed)}")
+
+    return Step(text=f"`up{' --refresh' if refresh else ''}` changes nothing", kind=SEEN, act=act)
+
+
+# ── looking ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def moved(to: Who, deadline_s: float = MOVE_DEADLINE_S) -> Step:
+    """All HaVips are with it by API."""
+    text = f"every HaVip is with {to}"
+    return Step(
+        text=text,
+        kind=SEEN,
+        act=lambda scene: void(
+            scene.watch.wait(scene.named(text), lambda s: s.whole_on == scene.host(to), deadline_s)
+        ),
+    )
+
+
+def one_owner(deadline_s: float) -> Step:
+    """All HaVips are with one proxy, whichever."""
+    text = "one proxy holds every HaVip"
+    return Step(
+        text=text,
+        kind=SEEN,
+        act=lambda scene: void(scene.watch.wait(text, lambda s: s.whole_on is not None, deadline_s)),
+    )
+
+
+def stays(with_: Who, seconds: float) -> Step:
+    """Nothing is taken back."""
+
+    def act(scene: Scene) -> None:
+        since = time.monotonic()
+        time.sleep(seconds)
+        seen = [s for s in scene.watch.samples if s.at >= since]
+        if not seen or any(s.whole_on != scene.host(with_) for s in seen):
+            raise OpsError(
+                f"HaVips did not stay with {scene.host(with_)}", hint="`python -m ops status` says more"
+            )
+
+    return Step(text=f"for {seconds:g} s nothing leaves {with_}", kind=SEEN, act=act)
+
+
+def wait(seconds: float) -> Step:
+    """The fault lasts."""
+    return Step(text=f"{seconds:g} s pass", kind=WAIT, act=lambda _scene: time.sleep(seconds))
+
+
+def alarm(on: Who, about: str) -> Step:
+    """It says that something is wrong, and what."""
+    text = f"{on} raises an alarm about {about}"
+
+    def rings(scene: Scene) -> bool:
+        seen = ask_host(scene.stack, scene.host(on))
+        told = seen.pair if isinstance(seen, HostSeen) else None
+        return told is not None and any(about in one for one in told.alarms)
+
+    return Step(
+        text=text,
+        kind=SEEN,
+        act=lambda scene: until(scene.named(text), lambda: rings(scene), ALARM_DEADLINE_S, poll_s=0.5),
+    )
+
+
+def void(_value: object) -> None:
+    """For an expression whose value nobody wants."""

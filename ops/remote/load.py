@@ -1,0 +1,517 @@
+#!/usr/bin/env python3
+"""Load on a path, and what becomes of it. Runs on a func host, on python3-minimal alone; ICMP needs root.
+
+    load.py ADDRESS PORT [OPTION=N…]      see OPTIONS
+
+- connections send a byte to a TCP echo every interval, whether or not the last came back
+- silent ones send a byte when they start and one at the end, nothing in between
+- every new_ms another connection is made, says a byte, hears it and ends
+- UDP and ICMP say something every datagram_ms; bulk connections send as fast as the path takes it
+
+stdin: `clock` is answered with `clock NOW`; `stop`, or its end, ends the load. stdout: `ready NOW` once everything has
+been echoed once, and after `stop` what happened, a record a line, then `end`. Times are seconds of this host's
+monotonic clock.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+OPTIONS = {
+    "connections": 100,
+    "interval_ms": 20,
+    "datagram_ms": 20,
+    "new_ms": 100,
+    "bulk": 0,
+    "silent": 1,
+    "udp": 1,
+    "icmp": 1,
+}
+TICK_S = 0.005
+BIN_S = 0.05  # resolution of the timeline
+GRACE_S = 5.0  # after `stop`, for what is still under way; a connection that is silent then is lost
+DATAGRAM_GRACE_S = 0.5  # a datagram that takes longer is lost
+NEW_DEADLINE_S = 10.0
+CHUNK = b"\0" * (1 << 16)
+STAMP = struct.Struct("!Qd")
+ICMP_HEADER = struct.Struct("!BBHHH")
+ICMP_ECHO, ICMP_ECHO_REPLY = 8, 0
+
+now = time.monotonic
+
+
+class Bin:
+    """Round trips in seconds, by kind, and bytes of bulk transfer."""
+
+    def __init__(self) -> None:
+        self.took: dict[str, list[float]] = {"tcp": [], "udp": [], "icmp": []}
+        self.bulk_bytes = 0
+
+
+class Bins:
+    """What came back, by time."""
+
+    def __init__(self) -> None:
+        self.began = now()
+        self.of: dict[int, Bin] = {}
+
+    def at(self, moment: float) -> Bin:
+        """The one that is now."""
+        index = int((moment - self.began) / BIN_S)
+        found = self.of.get(index)
+        if found is None:
+            found = self.of[index] = Bin()
+        return found
+
+
+class Gap:
+    """The longest time between two things that came back."""
+
+    def __init__(self) -> None:
+        self.last = now()
+        self.worst = 0.0
+        self.since = self.last
+
+    def heard(self, moment: float) -> None:
+        """Something came back."""
+        if moment - self.last > self.worst:
+            self.worst, self.since = moment - self.last, self.last
+        self.last = moment
+
+
+class Connection:
+    """One TCP connection to the echo."""
+
+    def __init__(self, load: Load, far: tuple[str, int]) -> None:
+        self.load = load
+        self.state = "open"
+        self.socket = socket.create_connection(far, timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setblocking(False)
+        self.sent: deque[float] = deque()
+        self.received = 0
+        self.ended: float | None = None
+        self.gap = Gap()
+        load.watch(self.socket, self)
+
+    def send(self) -> None:
+        """Say something."""
+        if self.state != "open":
+            return
+        try:
+            self.socket.send(b".")
+            self.sent.append(now())
+        except BlockingIOError:
+            pass  # the buffer is full of what was not acknowledged
+        except OSError as error:
+            self.ends(error)
+
+    def ready(self, _mask: int) -> None:
+        """Something can be read, or is over."""
+        try:
+            data = self.socket.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.ends(error)
+            return
+        if not data:
+            self.ends(None)
+            return
+        moment = now()
+        self.gap.heard(moment)
+        self.received += len(data)
+        took = self.load.bins.at(moment).took["tcp"]
+        for _ in data:
+            took.append(moment - self.sent.popleft())
+
+    def ends(self, error: OSError | None) -> None:
+        """By an error, or by the far end."""
+        self.state = "eof" if error is None else name_of(error.errno)
+        self.ended = now()
+        self.load.forget(self.socket)
+        self.socket.close()
+
+    def stop(self) -> None:
+        """Say nothing more of oneself."""
+
+    def owed(self) -> bool:
+        """Whether something that was said did not come back yet."""
+        return bool(self.sent)
+
+    def record(self, kind: str) -> tuple[object, ...]:
+        """Kept is who has heard all that it said."""
+        state = self.state
+        if state == "open":
+            state = "silent" if self.owed() else "kept"
+        ended = now() if self.ended is None else self.ended
+        return (kind, state, self.received, self.gap.worst, self.gap.since, ended)
+
+
+class Bulk(Connection):
+    """Sends and hears as much as passes."""
+
+    def __init__(self, load: Load, far: tuple[str, int]) -> None:
+        super().__init__(load, far)
+        self.stopping = False
+        self.left_bytes = 0
+        load.watch(self.socket, self, select.EPOLLIN | select.EPOLLOUT)
+
+    def ready(self, mask: int) -> None:
+        try:
+            if mask & (select.EPOLLIN | select.EPOLLERR | select.EPOLLHUP):
+                data = self.socket.recv(1 << 18)
+                if not data:
+                    self.ends(None)
+                    return
+                moment = now()
+                self.gap.heard(moment)
+                self.received += len(data)
+                self.left_bytes -= len(data)
+                self.load.bins.at(moment).bulk_bytes += len(data)
+            if mask & select.EPOLLOUT and not self.stopping:
+                self.left_bytes += self.socket.send(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.ends(error)
+
+    def stop(self) -> None:
+        self.stopping = True
+        if self.state == "open":
+            self.load.watch(self.socket, self)
+
+    def owed(self) -> bool:
+        return self.left_bytes > 0
+
+
+class Attempt:
+    """A connection that is made, says a byte, hears it and ends."""
+
+    def __init__(self, load: Load, far: tuple[str, int]) -> None:
+        self.load = load
+        self.began = now()
+        self.outcome: str | None = None
+        self.took = 0.0
+        self.said = False
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket.setblocking(False)
+        problem = self.socket.connect_ex(far)
+        if problem not in (0, errno.EINPROGRESS):
+            self.ends(name_of(problem))
+            return
+        load.watch(self.socket, self, select.EPOLLOUT)
+
+    def ready(self, _mask: int) -> None:
+        """Something can be read, or is over."""
+        try:
+            if not self.said:
+                problem = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if problem:
+                    self.ends(name_of(problem))
+                    return
+                self.socket.send(b"?")
+                self.said = True
+                self.load.watch(self.socket, self)
+            else:
+                self.ends("answered" if self.socket.recv(1) else "eof")
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.ends(name_of(error.errno))
+
+    def expires(self, moment: float) -> None:
+        """Give up after the deadline."""
+        if self.outcome is None and moment - self.began > NEW_DEADLINE_S:
+            self.ends("timeout")
+
+    def ends(self, outcome: str) -> None:
+        """One way or another."""
+        self.outcome = outcome
+        self.took = now() - self.began
+        self.load.forget(self.socket)
+        self.socket.close()
+
+
+class Datagrams:
+    """Numbered datagrams, each of which should come back once."""
+
+    def __init__(self, load: Load, kind: str, far: tuple[str, int]) -> None:
+        self.load = load
+        self.kind = kind
+        self.icmp = kind == "icmp"
+        self.id = os.getpid() & 0xFFFF
+        raw = (socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        self.socket = socket.socket(socket.AF_INET, *(raw if self.icmp else (socket.SOCK_DGRAM, 0)))
+        self.socket.connect(far)
+        self.socket.setblocking(False)
+        self.sent = 0
+        self.errors = 0
+        self.missing: set[int] = set()
+        self.gap = Gap()
+        load.watch(self.socket, self)
+
+    def send(self) -> None:
+        """Say something."""
+        stamp = STAMP.pack(self.sent, now())
+        self.missing.add(self.sent)
+        self.sent += 1
+        try:
+            self.socket.send(echo_request(self.id, stamp) if self.icmp else stamp)
+        except OSError:
+            self.errors += 1
+
+    def ready(self, _mask: int) -> None:
+        """Something can be read, or is over."""
+        try:
+            data = self.socket.recv(1 << 12)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.errors += 1
+            return
+        stamp = echoed(self.id, data) if self.icmp else data
+        if len(stamp) != STAMP.size:
+            return
+        number, sent = STAMP.unpack(stamp)
+        if number not in self.missing:
+            return
+        self.missing.remove(number)
+        moment = now()
+        self.gap.heard(moment)
+        self.load.bins.at(moment).took[self.kind].append(moment - sent)
+
+    def record(self) -> tuple[object, ...]:
+        """What became of them."""
+        lost = len(self.missing)
+        return (self.kind, self.sent, lost, self.errors, self.gap.worst, self.gap.since)
+
+
+class Handler(Protocol):
+    """Who is told of what happens on a descriptor."""
+
+    def ready(self, mask: int, /) -> None:
+        """It happened; the bits are epoll's."""
+
+
+class Load:
+    """Everything at once, in one thread."""
+
+    def __init__(self, address: str, port: int, options: dict[str, int]) -> None:
+        self.far = (address, port)
+        self.options = options
+        self.poll = select.epoll()
+        self.handlers: dict[int, Handler] = {}
+        self.bins = Bins()
+        self.late = 0.0
+        self.attempts: list[Attempt] = []
+        self.open_attempts: list[Attempt] = []
+        self.commands = b""
+        self.stopping = False
+        os.set_blocking(0, False)
+        self.handlers[0] = self
+        self.poll.register(0, select.EPOLLIN)
+        self.silent = [Connection(self, self.far) for _ in range(options["silent"])]
+        self.flows = [Connection(self, self.far) for _ in range(options["connections"])]
+        self.bulk: list[Connection] = [Bulk(self, self.far) for _ in range(options["bulk"])]
+        kinds = [kind for kind in ("udp", "icmp") if options[kind]]
+        self.datagrams = [Datagrams(self, kind, self.far) for kind in kinds]
+
+    def watch(self, sock: socket.socket, handler: Handler, mask: int = select.EPOLLIN) -> None:
+        """Have the handler told."""
+        fd = sock.fileno()
+        if fd in self.handlers:
+            self.poll.modify(fd, mask)
+        else:
+            self.poll.register(fd, mask)
+        self.handlers[fd] = handler
+
+    def forget(self, sock: socket.socket) -> None:
+        """Tell nobody any more."""
+        if self.handlers.pop(sock.fileno(), None) is not None:
+            self.poll.unregister(sock.fileno())
+
+    def ready(self, _mask: int) -> None:
+        """Commands on standard input."""
+        data = os.read(0, 4096)
+        if not data:
+            self.stopping = True
+            self.poll.unregister(0)
+        self.commands += data
+        while b"\n" in self.commands:
+            line, self.commands = self.commands.split(b"\n", 1)
+            if line == b"clock":
+                say("clock", now())
+            elif line == b"stop":
+                self.stopping = True
+
+    def listen(self, until: float) -> None:
+        """Hear what comes until then."""
+        while True:
+            left = until - now()
+            for fd, mask in self.poll.poll(max(0.0, left), 512):
+                handler = self.handlers.get(fd)
+                if handler is not None:
+                    handler.ready(mask)
+            if left <= 0:
+                return
+
+    def settle(self, deadline: float, what: Sequence[Connection]) -> bool:
+        """Hear until every connection has heard all it said; False at the deadline."""
+        while any(one.state == "open" and one.owed() for one in what):
+            if now() > deadline:
+                return False
+            self.listen(now() + TICK_S)
+        return True
+
+    def warm_up(self) -> None:
+        """Every connection carries something once; what is measured begins after that."""
+        everyone = self.silent + self.flows
+        for one in everyone:
+            one.send()
+        if not self.settle(now() + GRACE_S, everyone):
+            sys.exit("not every connection was echoed")
+        for connection in everyone + self.bulk:
+            connection.gap = Gap()
+        for kind in self.datagrams:
+            kind.gap = Gap()
+        self.late = 0.0
+        self.bins = Bins()
+
+    def run(self) -> None:
+        """Until told to stop."""
+        self.warm_up()
+        say("ready", now())
+        groups, datagram_ticks, new_ticks = (
+            max(1, round(self.options[name] / 1000 / TICK_S))
+            for name in ("interval_ms", "datagram_ms", "new_ms")
+        )
+        tick, due = 0, now()
+        while not self.stopping:
+            for one in self.flows[tick % groups :: groups]:
+                one.send()
+            if tick % datagram_ticks == 0:
+                for kind in self.datagrams:
+                    kind.send()
+            if tick % new_ticks == 0:
+                self.attempt()
+            tick += 1
+            due += TICK_S
+            behind = now() - due
+            if behind > self.late:
+                self.late = behind
+            if behind > TICK_S:
+                due = now()  # what was missed is not made up for
+            self.listen(due)
+        self.finish()
+
+    def attempt(self) -> None:
+        """One more new connection."""
+        moment = now()
+        for one in self.open_attempts:
+            one.expires(moment)
+        self.open_attempts = [one for one in self.open_attempts if one.outcome is None]
+        one = Attempt(self, self.far)
+        self.attempts.append(one)
+        if one.outcome is None:
+            self.open_attempts.append(one)
+
+    def finish(self) -> None:
+        """Hear what is still under way, and say what happened."""
+        for one in self.bulk:
+            one.stop()
+        everyone = self.silent + self.flows
+        for one in everyone:
+            one.send()
+        deadline = now() + GRACE_S
+        self.listen(now() + DATAGRAM_GRACE_S)
+        self.settle(deadline, everyone + self.bulk)
+        while now() < deadline and self.unfinished():
+            self.listen(now() + TICK_S)
+        self.report()
+
+    def unfinished(self) -> bool:
+        """Whether a new connection is still being made."""
+        return any(one.outcome is None for one in self.open_attempts)
+
+    def report(self) -> None:
+        """All records."""
+        for kind, group in (("flow", self.flows), ("silent", self.silent), ("bulk", self.bulk)):
+            for connection in group:
+                say(*connection.record(kind))
+        for attempt in self.attempts:
+            took = attempt.took if attempt.outcome else now() - attempt.began
+            say("new", attempt.outcome or "timeout", attempt.began, took)
+        for datagrams in self.datagrams:
+            say(*datagrams.record())
+        for index, seen in sorted(self.bins.of.items()):
+            tcp, udp, icmp = seen.took.values()
+            at = self.bins.began + index * BIN_S
+            say("bin", at, len(tcp), *figures(tcp), *figures(udp), *figures(icmp), seen.bulk_bytes)
+        say("late", self.late)
+        say("end")
+
+
+def echo_request(identifier: int, payload: bytes) -> bytes:
+    """An ICMP message with its checksum (RFC 792); the payload's length is even."""
+    plain = ICMP_HEADER.pack(ICMP_ECHO, 0, 0, identifier, 0) + payload
+    total = sum(struct.unpack(f"!{len(plain) // 2}H", plain))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ICMP_HEADER.pack(ICMP_ECHO, 0, ~total & 0xFFFF, identifier, 0) + payload
+
+
+def echoed(identifier: int, packet: bytes) -> bytes:
+    """The payload of an answer to us, out of an IPv4 packet; of everything else nothing."""
+    message = packet[(packet[0] & 0xF) * 4 :]
+    if len(message) < ICMP_HEADER.size:
+        return b""
+    kind, _code, _checksum, whose, _number = ICMP_HEADER.unpack(message[: ICMP_HEADER.size])
+    return message[ICMP_HEADER.size :] if (kind, whose) == (ICMP_ECHO_REPLY, identifier) else b""
+
+
+def name_of(number: int | None) -> str:
+    """ECONNRESET and the like."""
+    return errno.errorcode.get(number or 0, "error")
+
+
+def figures(times: list[float]) -> Sequence[object]:
+    """Smallest, median and largest."""
+    if not times:
+        return ("-", "-", "-")
+    times.sort()
+    return times[0], times[len(times) // 2], times[-1]
+
+
+def say(*words: object) -> None:
+    """One record."""
+    print(*(f"{word:.6f}" if isinstance(word, float) else word for word in words), flush=words[0] != "bin")
+
+
+def main() -> None:
+    """Parse, connect, run."""
+    address, port, *words = sys.argv[1:]
+    options = dict(OPTIONS)
+    for word in words:
+        name, _, value = word.partition("=")
+        if name not in options:
+            sys.exit(f"{name} is no option")
+        options[name] = int(value)
+    try:
+        load = Load(address, int(port), options)
+    except OSError as error:
+        sys.exit(f"{address}: {error}")
+    load.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Everything that ops asks a host for, in one go, as JSON. Changes nothing. Runs as root.
+#
+#   {"status": {…} | null,                      what /opt/causeway/status says; null: the host has no jq for that
+#    "imds": {"02:…": ["192.168.4.4"]} | null,  addresses by MAC, as the metadata has them: asked here, so that they are
+#                                               a witness beside the service that acts on the same answers
+#    "connections": {"tenant-alpha": 3}}        entries of each tenant's connection tracking
+set -euo pipefail
+
+readonly IMDS=http://169.254.169.254/latest
+readonly ASK=(curl --silent --show-error --fail --max-time 3 --noproxy '*')
+
+main() {
+  printf '{"status": '
+  if command -v jq >/dev/null; then /opt/causeway/status; else printf null; fi
+  printf ', "imds": '
+  if command -v curl >/dev/null; then addresses_by_mac; else printf null; fi
+  printf ', "connections": '
+  connections_by_namespace
+  printf '}\n'
+}
+
+addresses_by_mac() {
+  local token macs mac addresses comma=''
+  token=$("${ASK[@]}" -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$IMDS/api/token")
+  macs=$(told '')
+  printf '{'
+  for mac in $macs; do
+    addresses=$(told "${mac%/}/local-ipv4s")
+    printf '%s"%s": ["%s"]' "$comma" "${mac%/}" "${addresses//$'\n'/\", \"}"
+    comma=', '
+  done
+  printf '}'
+}
+
+told() { "${ASK[@]}" -H "X-aws-ec2-metadata-token: $token" "$IMDS/meta-data/network/interfaces/macs/$1"; }
+
+connections_by_namespace() {
+  local path count comma=''
+  printf '{'
+  for path in /run/netns/tenant-*; do
+    [[ -e $path ]] || continue
+    count=$(nsenter --net="$path" -- cat /proc/sys/net/netfilter/nf_conntrack_count)
+    printf '%s"%s": %s' "$comma" "${path##*/}" "$count"
+    comma=', '
+  done
+  printf '}'
+}
+
+main </dev/null

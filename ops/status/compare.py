@@ -1,0 +1,242 @@
+"""What disagrees. Pure: from the outputs and what was seen to a report.
+
+The API says where AWS sends packets, the metadata what a proxy can know of that, the kernel what it answers for. They
+must say the same of every address; of a pair's HaVips, that one proxy has all and the other none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ops.outputs import HaVip, Outputs
+from ops.status.seen import HostSeen, PairSeen, Seen, Sync
+
+PAIR = "pair"
+API = "API"
+BEHIND_IS_MUCH = 0.1  # of the active one's connections
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with a host, `pair` or `API`."""
+
+    subject: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.text}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HaVipSeen:
+    """Who holds a HaVip, by each witness: names of proxies. None: the witness did not say."""
+
+    havip: HaVip
+    api: tuple[str, ...] | None
+    imds: tuple[str, ...]
+    kernel: tuple[str, ...]
+
+    @property
+    def holder(self) -> str | None:
+        """The one proxy that has it by every witness."""
+        said = {self.imds, self.kernel, self.imds if self.api is None else self.api}
+        (one,) = said if len(said) == 1 else ((),)
+        return one[0] if len(one) == 1 else None
+
+    @property
+    def shown(self) -> str:
+        """For a person."""
+        api = "not known" if self.api is None else _names(self.api)
+        return f"by API {api}, by metadata {_names(self.imds)}, by kernel {_names(self.kernel)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncReport:
+    """A tenant's connections on both proxies. `behind`: how many fewer the standby knows."""
+
+    namespace: str
+    active: Sync
+    standby: Sync
+    behind: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything about a stack. Problems are what is wrong; notes are worth knowing."""
+
+    outputs: Outputs
+    seen: Seen
+    problems: tuple[Problem, ...]
+    notes: tuple[Problem, ...]
+    havips: tuple[HaVipSeen, ...]
+    active: str | None
+    standby: str | None
+    sync: tuple[SyncReport, ...]
+
+    @property
+    def of_proxies(self) -> tuple[Problem, ...]:
+        """Problems that a failover would meet: all but those of func hosts and user instances."""
+        subjects = {*self.outputs.proxies, PAIR, API}
+        return tuple(problem for problem in self.problems if problem.subject in subjects)
+
+
+def compare(outputs: Outputs, seen: Seen) -> Report:
+    """What there is, with what disagrees first."""
+    havips = tuple(_havip_seen(outputs, seen, havip) for havip in outputs.havips)
+    pairs = {name: host.pair for name, host in seen.hosts.items() if host.pair is not None}
+    active = _the_one(name for name, pair in pairs.items() if pair.state == "active")
+    standby = _the_one(name for name in outputs.proxies if name != active) if active else None
+    sync = tuple(_sync(seen, pairs, active, standby)) if active and standby else ()
+    problems = [*_pair_problems(outputs, havips, pairs, active), *_host_problems(outputs, seen)]
+    return Report(
+        outputs=outputs,
+        seen=seen,
+        problems=tuple(problems),
+        notes=(*_notes(seen), *_sync_notes(sync, standby)),
+        havips=havips,
+        active=active,
+        standby=standby,
+        sync=sync,
+    )
+
+
+def _the_one(names: Iterator[str]) -> str | None:
+    found = tuple(names)
+    return found[0] if len(found) == 1 else None
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return " and ".join(names) or "nobody"
+
+
+# ── HaVips and the pair ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _havip_seen(outputs: Outputs, seen: Seen, havip: HaVip) -> HaVipSeen:
+    instances = {outputs.hosts[name].instance_id: name for name in outputs.proxies}
+    api = tuple(sorted(instances[e.instance_id] for e in seen.enis if havip.address in e.addresses))
+    proxies = {name: seen.hosts[name] for name in outputs.proxies if name in seen.hosts}
+    return HaVipSeen(
+        havip=havip,
+        api=None if seen.api_error else api,
+        imds=tuple(
+            name
+            for name, host in proxies.items()
+            if any(havip.address in found for found in (host.imds or {}).values())
+        ),
+        kernel=tuple(n for n, host in proxies.items() if host.has_address(havip.address, havip.namespace)),
+    )
+
+
+def _pair_problems(
+    outputs: Outputs, havips: tuple[HaVipSeen, ...], pairs: Mapping[str, PairSeen], active: str | None
+) -> Iterator[Problem]:
+    if not outputs.is_pair:
+        return
+    for one in havips:
+        if one.holder is None:
+            yield Problem(PAIR, f"HaVip {one.havip.name} {one.havip.address} is with {one.shown}")
+    holders = {one.havip.name: one.holder for one in havips if one.holder}
+    if len(set(holders.values())) > 1:
+        where = ", ".join(f"{name} with {holder}" for name, holder in holders.items())
+        yield Problem(PAIR, f"HaVips are moved by half: {where}")
+    actives = [name for name, pair in pairs.items() if pair.state == "active"]
+    if not actives:
+        yield Problem(PAIR, "nobody is active")
+    elif len(actives) > 1:
+        yield Problem(PAIR, f"{' and '.join(sorted(actives))} are both active")
+    for holder in sorted(set(holders.values())):
+        if active is not None and holder != active:
+            yield Problem(PAIR, f"{active} is active, but {holder} holds HaVips")
+    for name, pair in pairs.items():
+        yield from _proxy_problems(name, pair)
+    if len(outputs.proxies) < 2:
+        yield Problem(PAIR, "has one proxy")
+
+
+def _proxy_problems(name: str, pair: PairSeen) -> Iterator[Problem]:
+    if pair.state not in ("active", "standby"):
+        yield Problem(name, f"cannot take over: it is in state {pair.state}: {pair.reason}")
+    if pair.state == "standby" and not pair.hears_peer:
+        yield Problem(name, "hears no adverts of the other one")
+    for alarm in pair.alarms:
+        yield Problem(name, alarm)
+    for namespace, sync in pair.sync.items():
+        if not sync.running:
+            yield Problem(name, f"connections of {namespace} are not synchronised: conntrackd does not run")
+
+
+def _sync(seen: Seen, pairs: Mapping[str, PairSeen], active: str, standby: str) -> Iterator[SyncReport]:
+    if standby not in pairs:
+        return
+    for namespace, sync in pairs[active].sync.items():
+        other = pairs[standby].sync.get(namespace)
+        if other is not None:
+            known = seen.hosts[active].connections.get(namespace, 0)
+            behind = known - seen.hosts[standby].connections.get(namespace, 0)
+            yield SyncReport(namespace=namespace, active=sync, standby=other, behind=max(0, behind))
+
+
+# ── hosts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _host_problems(outputs: Outputs, seen: Seen) -> Iterator[Problem]:
+    if seen.api_error:
+        yield Problem(API, seen.api_error)
+    for name, reason in seen.silent.items():
+        yield Problem(name, reason)
+    for name, host in seen.hosts.items():
+        yield from _concern_problems(name, host)
+    for name in outputs.proxies:
+        if name in seen.hosts:
+            yield from _address_problems(outputs, seen, name, seen.hosts[name])
+            if outputs.is_pair and seen.hosts[name].pair is None:
+                yield Problem(name, "says nothing of the pair: causeway-pair.service does not run")
+
+
+def _concern_problems(name: str, host: HostSeen) -> Iterator[Problem]:
+    for concern, told in host.concerns.items():
+        if told.result is None:
+            yield Problem(name, f"{concern} was not applied since it booted")
+        elif told.result not in ("changed", "unchanged"):
+            yield Problem(name, f"{concern} {told.result}")
+        elif not told.in_sync:
+            yield Problem(name, f"{concern} was applied from another state or script than is there now")
+
+
+def _address_problems(outputs: Outputs, seen: Seen, name: str, host: HostSeen) -> Iterator[Problem]:
+    """Of the addresses that are no HaVips: those may be on their way."""
+    if host.imds is None:
+        yield Problem(name, "its metadata says nothing")
+        return
+    havips = {havip.address for havip in outputs.havips}
+    for eni in seen.enis:
+        if eni.instance_id != outputs.hosts[name].instance_id:
+            continue
+        by_api = [a for a in eni.addresses if a not in havips]
+        by_imds = [a for a in host.imds.get(eni.mac, ()) if a not in havips]
+        if sorted(by_api) != sorted(by_imds):
+            said = f"{', '.join(by_api)} by API, {', '.join(by_imds) or 'nothing'} by metadata"
+            yield Problem(name, f"{eni.id} has {said}")
+        kernel = {a for namespace in host.kernel.values() for a in namespace.get(eni.mac, ())}
+        for address in by_api:
+            if host.tells_status and address not in kernel:
+                yield Problem(name, f"{address} of {eni.id} is on none of its devices")
+
+
+def _notes(seen: Seen) -> Iterator[Problem]:
+    for name, host in seen.hosts.items():
+        if not host.tells_status:
+            yield Problem(name, "cannot tell its status: there is no jq on it")
+
+
+def _sync_notes(sync: tuple[SyncReport, ...], standby: str | None) -> Iterator[Problem]:
+    for one in sync:
+        if one.behind > max(5, BEHIND_IS_MUCH * one.active.cached):
+            yield Problem(standby or PAIR, f"lacks {one.behind} connections of {one.namespace}")
+        for side in (one.active, one.standby):
+            if side.lost or side.errors:
+                yield Problem(
+                    PAIR, f"sync of {one.namespace}: {side.lost} messages lost, {side.errors} errors"
+                )

@@ -1,0 +1,71 @@
+"""Ask every host and the API at the same time. Who does not answer in time keeps nobody waiting."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ops.errors import OpsError
+from ops.ssh import REMOTE
+from ops.stack import Stack
+from ops.status.seen import ApiEni, HostSeen, Seen, host_seen
+
+LOOK_DEADLINE_S = 20.0
+AT_ONCE = 32
+
+
+def look(stack: Stack, hosts: tuple[str, ...] | None = None) -> Seen:
+    """What is; `hosts`: these alone, else all that there is a way to."""
+    wanted = hosts if hosts is not None else tuple(n for n, h in stack.outputs.hosts.items() if h.ssh)
+    with ThreadPoolExecutor(min(AT_ONCE, len(wanted) + 1)) as pool:
+        api = pool.submit(ask_api, stack)
+        asked = {name: pool.submit(ask_host, stack, name) for name in wanted}
+        answers = {name: future.result() for name, future in asked.items()}
+        enis = api.result()
+    return Seen(
+        hosts={name: answer for name, answer in answers.items() if isinstance(answer, HostSeen)},
+        silent={name: answer for name, answer in answers.items() if isinstance(answer, str)},
+        enis=() if isinstance(enis, str) else enis,
+        api_error=enis if isinstance(enis, str) else None,
+        at=time.time(),
+    )
+
+
+def ask_host(stack: Stack, name: str) -> HostSeen | str:
+    """What a host says, or why it says nothing."""
+    script = (REMOTE / "look.sh").read_bytes()
+    try:
+        told = stack.hosts.succeed(name, "sudo -n bash -s", stdin=script, deadline_s=LOOK_DEADLINE_S)
+        return host_seen(json.loads(told))
+    except OpsError as error:
+        return error.message.removeprefix(f"{name}: ")
+    except (ValueError, KeyError, TypeError) as error:
+        return f"said something else than its status: {error!r}"
+
+
+def ask_api(stack: Stack) -> tuple[ApiEni, ...] | str:
+    """The proxies' interfaces, or why they are not known."""
+    try:
+        return proxy_enis(stack)
+    except (ClientError, BotoCoreError) as error:
+        return str(error)
+
+
+def proxy_enis(stack: Stack) -> tuple[ApiEni, ...]:
+    """Every interface that is attached to a proxy. Raises botocore's errors."""
+    instances = [stack.outputs.hosts[name].instance_id for name in stack.outputs.proxies]
+    pages = stack.ec2.get_paginator("describe_network_interfaces")
+    filters = [{"Name": "attachment.instance-id", "Values": instances}]
+    return tuple(
+        ApiEni(
+            id=eni["NetworkInterfaceId"],
+            mac=eni["MacAddress"].lower(),
+            instance_id=eni["Attachment"]["InstanceId"],
+            addresses=tuple(address["PrivateIpAddress"] for address in eni["PrivateIpAddresses"]),
+        )
+        for page in pages.paginate(Filters=filters)
+        for eni in page["NetworkInterfaces"]
+    )

@@ -1,0 +1,150 @@
+"""What was seen of a stack, as plain data: by its hosts, by the metadata, by the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concern:
+    """What a host says of a part of its configuration. `applied_at`: epoch seconds; None: not since it booted."""
+
+    result: str | None
+    applied_at: int | None
+    in_sync: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """A proxy became or ceased to be active; `at` in epoch seconds."""
+
+    at: int
+    to: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sync:
+    """A tenant's conntrackd. Counters are of its lifetime: entries told, entries taken over, messages lost, errors."""
+
+    running: bool
+    cached: int
+    injected: int
+    lost: int
+    errors: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSeen:
+    """What a proxy of a pair says of itself. `hears_peer`: an advert came while it was asked."""
+
+    state: str  # active, standby, fault, yielding, starting
+    since: int
+    reason: str
+    hears_peer: bool
+    alarms: tuple[str, ...]
+    switches: tuple[Switch, ...]
+    sync: Mapping[str, Sync]  # by namespace
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostSeen:
+    """One host that answered.
+
+    - kernel: addresses by namespace ("" is the root one) and then by the device's MAC
+    - imds: addresses by MAC; None: it was not asked, or did not answer
+    - dropped: packets that a causeway_* table dropped, by "namespace table"
+    - connections: entries of connection tracking, by namespace
+    """
+
+    concerns: Mapping[str, Concern] = field(default_factory=dict)
+    kernel: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    imds: Mapping[str, tuple[str, ...]] | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    connections: Mapping[str, int] = field(default_factory=dict)
+    pair: PairSeen | None = None
+    tells_status: bool = True
+
+    def has_address(self, address: str, namespace: str) -> bool:
+        """Whether the kernel answers for an address in a namespace."""
+        return any(address in addresses for addresses in self.kernel.get(namespace, {}).values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiEni:
+    """An interface, as the EC2 API has it."""
+
+    id: str
+    mac: str
+    instance_id: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Everything, at about one time. Who did not answer is in `silent`, with the reason."""
+
+    hosts: Mapping[str, HostSeen]
+    silent: Mapping[str, str]
+    enis: tuple[ApiEni, ...] = ()
+    api_error: str | None = None
+    at: float = 0.0  # epoch seconds
+
+
+def host_seen(told: Json) -> HostSeen:
+    """From what ops/remote/look.sh printed."""
+    status = told["status"]
+    imds = told["imds"]
+    return HostSeen(
+        concerns={} if status is None else {name: _concern(c) for name, c in status["concerns"].items()},
+        kernel={} if status is None else {n: _addresses(of) for n, of in status["namespaces"].items()},
+        imds=None if imds is None else {mac.lower(): tuple(found) for mac, found in imds.items()},
+        dropped={} if status is None else _dropped(status["namespaces"]),
+        connections=told["connections"],
+        pair=None if status is None or not status.get("pair") else pair_seen(status["pair"]),
+        tells_status=status is not None,
+    )
+
+
+def pair_seen(told: Json) -> PairSeen:
+    """From the `pair` of a proxy's status."""
+    return PairSeen(
+        state=told["state"],
+        since=int(told["since"]),
+        reason=told["reason"],
+        hears_peer=told.get("peer_heard") is not None,
+        alarms=tuple(told["alarms"]),
+        switches=tuple(
+            Switch(at=int(one["at"]), to=one["to"], reason=one["reason"]) for one in told["switches"]
+        ),
+        sync={
+            namespace: Sync(
+                **{name: one[name] for name in ("running", "cached", "injected", "lost", "errors")}
+            )
+            for namespace, one in told["sync"].items()
+        },
+    )
+
+
+def _concern(told: Json) -> Concern:
+    return Concern(result=told["result"], applied_at=told["applied_at"], in_sync=told["in_sync"])
+
+
+def _addresses(namespace: Json) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for device in namespace["devices"].values():
+        plain = tuple(address.split("/")[0] for address in device["addresses"])
+        found[device["mac"]] = (*found.get(device["mac"], ()), *plain)
+    return found
+
+
+def _dropped(namespaces: Json) -> dict[str, int]:
+    return {
+        f"{name} {table}".strip(): counter["packets"]
+        for name, namespace in namespaces.items()
+        for table, counter in (namespace.get("dropped") or {}).items()
+    }

@@ -1,0 +1,415 @@
+"""Drills: figures and bounds, the runbooks, and that whatever was broken is mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ops.drill import command
+from ops.drill.catalogue import SCENARIOS
+from ops.drill.faults import HostFaults, RefusedError
+from ops.drill.load import LoadOptions, Offset, parse
+from ops.drill.result import (
+    Attempt,
+    Bin,
+    Bounds,
+    Datagrams,
+    Event,
+    Flow,
+    LoadResult,
+    RunResult,
+    Sample,
+    quantile,
+    summarise,
+    whole_after,
+)
+from ops.drill.run import during, refusal, require_drillable
+from ops.drill.scenario import Scene, Step, Who
+from ops.errors import OpsError
+from ops.outputs import parse_outputs
+from ops.status.compare import compare
+from ops.switch import ready_to_switch
+from tests.unit import ops_pair as pair
+
+Json = Any
+
+
+def flow(stall_s: float = 0.05, state: str = "kept") -> Flow:
+    return Flow(state=state, received=100, stall_s=stall_s, stalled_at=1.0, ended_at=9.0)
+
+
+def load(*flows: Flow, **changes: Any) -> LoadResult:
+    plain = LoadResult(
+        flows=flows,
+        silent=(flow(),),
+        bulk=(),
+        attempts=(Attempt(outcome="answered", began=1.0, took_s=0.2),),
+        datagrams={"udp": Datagrams(sent=100, lost=3, errors=0, gap_s=0.4)},
+        bins=tuple(Bin(at=at, echoes=1, tcp=None, udp=None, icmp=None, bulk_bytes=0) for at in (0.0, 9.0)),
+        late_s=0.01,
+        began=0.0,
+        clock_error_s=0.001,
+    )
+    return replace(plain, **changes)
+
+
+def run(*flows: Flow, **changes: Any) -> RunResult:
+    plain = RunResult(scenario="kill", load=load(*flows), events=(), samples=(), whole_s=0.3, broken=())
+    return replace(plain, **changes)
+
+
+def on(at: float, *holders: str) -> Sample:
+    """HaVips `a` and `b`, each with one proxy."""
+    return Sample(at, dict(zip("ab", ((name,) if name else () for name in holders), strict=True)))
+
+
+# ── figures and bounds ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_quantile_is_a_value_that_was_measured() -> None:
+    values = [float(number) for number in range(100, 0, -1)]
+    assert (quantile(values, 0.5), quantile(values, 0.99), quantile(values, 1)) == (50, 99, 100)
+    assert quantile([7.0], 0.99) == 7
+    assert quantile([], 0.99) == 0
+
+
+def test_runs_are_pooled() -> None:
+    summary = summarise("kill", [run(flow(0.1), flow(0.2)), run(flow(0.9), whole_s=0.7)], Bounds())
+    assert (summary.connections, summary.kept, summary.stall_s, summary.whole_s) == (3, 3, 0.9, 0.7)
+    assert (summary.udp_lost, summary.udp_gap_s) == (6, 0.4)
+    assert summary.met
+
+
+def test_a_connection_that_was_lost_is_no_stall() -> None:
+    """Or the longer a drill runs, the worse its p99."""
+    summary = summarise("kill", [run(flow(0.1), flow(8.0, "silent"))], Bounds(stall_s=1.0))
+    assert summary.stall_s == 0.1
+    assert summary.ends == {"silent": 1}
+    assert summary.missed == ("1 connections lost, at most 0",)
+
+
+@pytest.mark.parametrize(
+    ("one", "bounds", "said"),
+    [
+        (run(flow(state="ECONNRESET")), Bounds(lost=None), "1 RSTs, at most 0"),
+        (run(flow(1.2)), Bounds(stall_p99_s=1.0), "stall p99 1.20 s, at most 1 s"),
+        (run(flow(0.3)), Bounds(stall_s=0.2), "longest stall 0.30 s, at most 0.2 s"),
+        (run(flow(), whole_s=3.5), Bounds(whole_s=3.0), "time until whole 3.50 s, at most 3 s"),
+        (
+            run(flow(), load=load(flow(), silent=(flow(state="ETIMEDOUT"),))),
+            Bounds(),
+            "1 silent connections lost, at most 0",
+        ),
+        (run(flow()), Bounds(datagram_gap_s=0.1), "gap of UDP 0.40 s, at most 0.1 s"),
+        (
+            run(flow(), samples=(on(0, "x", "x"), on(1, "x", "y"), on(7, "x", "y"))),
+            Bounds(),
+            "time half moved 6.00 s, at most 5 s",
+        ),
+    ],
+)
+def test_a_bound_that_is_missed_is_said_with_its_figure(one: RunResult, bounds: Bounds, said: str) -> None:
+    summary = summarise("kill", [one], bounds)
+    assert summary.missed == (said,)
+    assert not summary.met
+
+
+def test_what_was_broken_is_no_success_whatever_the_figures() -> None:
+    assert not summarise("kill", [run(flow(), broken=("afterwards: …",))], Bounds()).met
+
+
+def test_resets_of_bulk_transfers_count() -> None:
+    one = run(flow(), load=load(flow(), bulk=(flow(state="ECONNRESET"),)))
+    assert summarise("switch-busy", [one], Bounds()).resets == 1
+
+
+def test_half_moved_counts_only_while_it_lasts() -> None:
+    samples = (
+        on(0, "x", "x"),
+        on(1, "y", "x"),
+        on(2, "y", "y"),
+        on(8, "y", "y"),
+        on(9, "", "y"),
+        on(9.5, "y", "y"),
+    )
+    assert run(flow(), samples=samples).half_moved_s == 0.0
+    assert run(flow(), samples=(*samples[:2], on(1.4, "y", "x"), *samples[2:])).half_moved_s == pytest.approx(
+        0.4
+    )
+
+
+KILLED = Event(10.0, "fault", "kill")
+
+
+def test_whole_is_counted_from_the_fault() -> None:
+    samples = (on(9, "x", "x"), on(10.2, "x", "x"), on(10.4, "y", "x"), on(10.6, "y", "y"), on(11, "y", "y"))
+    assert whole_after([KILLED], samples) == pytest.approx(0.6)
+
+
+def test_whole_is_counted_from_the_mend_that_it_waited_for() -> None:
+    events = [
+        KILLED,
+        Event(13.0, "mend", "the API is back"),
+        Event(13.5, "seen", "whole"),
+        Event(15, "mend", "later"),
+    ]
+    assert whole_after(events, (on(9, "x", "x"), on(13.5, "y", "y"), on(16, "y", "y"))) == pytest.approx(0.5)
+
+
+def test_whole_is_the_last_of_several_changes() -> None:
+    """Who takes something back makes it whole later, not sooner."""
+    samples = (on(9, "x", "x"), on(10.5, "y", "y"), on(12, "x", "x"))
+    assert whole_after([KILLED], samples) == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    "samples", [(), (on(9, "x", "x"), on(12, "x", "x")), (on(9, "x", "x"), on(12, "y", "x"))]
+)
+def test_what_did_not_move_is_not_whole_after_any_time(samples: tuple[Sample, ...]) -> None:
+    assert whole_after([KILLED], samples) is None
+
+
+def test_what_healing_moves_is_no_figure_of_the_failover() -> None:
+    """It goes on being watched while a killed machine boots."""
+    samples = (on(-1, "x", "x"), on(1, "x", "x"), on(5, "y", "y"), on(60, "x", "x"))
+    assert during(samples, load(flow())) == samples[1:3]
+
+
+# ── the load's report ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_loads_report_is_read_in_this_machines_time() -> None:
+    records = [
+        "flow kept 10 0.5 100.0 105.0",
+        "silent ECONNRESET 1 0.0 100.0 101.0",
+        "new answered 101.0 0.25",
+        "new ECONNREFUSED 102.0 0.01",
+        "udp 50 2 0 0.3 101.0",
+        "bin 100.0 20 0.001 0.002 0.003 - - - 0.004 0.004 0.004 0",
+        "late 0.02",
+    ]
+    result = parse((line.split() for line in records), Offset(-90.0, 0.002))
+    assert result.flows == (Flow(state="kept", received=10, stall_s=0.5, stalled_at=10.0, ended_at=15.0),)
+    assert result.silent[0].state == "ECONNRESET"
+    assert [attempt.outcome for attempt in result.attempts] == ["answered", "ECONNREFUSED"]
+    assert result.datagrams["udp"].lost == 2
+    assert result.bins[0].at == 10.0
+    assert result.bins[0].tcp == (0.001, 0.002, 0.003)
+    assert result.bins[0].udp is None
+    assert (result.late_s, result.clock_error_s) == (0.02, 0.002)
+
+
+def test_what_the_load_should_not_say_is_an_error() -> None:
+    with pytest.raises(ValueError, match="surprise"):
+        parse([["surprise"]], Offset(0, 0))
+
+
+@pytest.mark.parametrize(("connections", "interval_ms"), [(1, 20), (20, 20), (100, 100), (1000, 1000)])
+def test_many_connections_say_less_often(connections: int, interval_ms: int) -> None:
+    assert LoadOptions(connections=connections).interval_ms == interval_ms
+
+
+# ── runbooks ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_all_scenarios_are_there() -> None:
+    names = [scenario.name for scenario in SCENARIOS]
+    assert len(set(names)) == len(names)
+    assert set(names) >= {
+        "kill", "hang", "unplug-platform", "unplug-user", "keepalived", "conntrackd", "forwarding", "switch",
+        "switch-busy", "api-down", "api-slow", "refused", "split", "reboot", "both", "kill-up", "idle",
+    }  # fmt: skip
+
+
+UNDOES_ITSELF = ("reboot", "planned switch")
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_every_fault_is_undone(scenario: Any) -> None:
+    for step in (*scenario.before, *scenario.steps):
+        if step.kind == "fault" and not step.text.startswith(UNDOES_ITSELF):
+            assert step.heal is not None, step.text
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_every_mend_undoes_a_fault_of_its_scenario(scenario: Any) -> None:
+    faults = {step.key for step in (*scenario.before, *scenario.steps) if step.heal is not None}
+    for step in scenario.steps:
+        assert (step.kind == "mend") == bool(step.mends)
+        assert not step.mends or step.mends in faults
+
+
+def test_an_unknown_scenario_is_refused_with_the_nearest() -> None:
+    with pytest.raises(OpsError, match="did you mean forwarding"):
+        command.chosen(["forwardin"])
+    assert [scenario.name for scenario in command.chosen(["hang", "kill"])] == ["hang", "kill"]
+    assert command.chosen([]) == SCENARIOS
+
+
+class Scenery:
+    """Stands for a stack of which only the outputs matter."""
+
+    label = "a stack"
+
+    def __init__(self, **plan: Any) -> None:
+        self.outputs = parse_outputs(pair.outputs_json(**plan), self.label)
+
+
+def test_a_stack_that_is_not_marked_is_not_broken() -> None:
+    require_drillable(Scenery(drillable=True))  # type: ignore[arg-type]
+    with pytest.raises(OpsError, match="not drillable"):
+        require_drillable(Scenery(drillable=False))  # type: ignore[arg-type]
+
+
+def test_a_stack_that_says_nothing_is_not_drillable() -> None:
+    data = pair.outputs_json()
+    del data["plan"]["drillable"]
+    assert parse_outputs(data, "a stack").plan.drillable is False
+
+
+def test_without_a_second_proxy_only_some_can_be_run() -> None:
+    single = Scenery(pair=False)
+    possible = [s.name for s in SCENARIOS if not refusal(single, s)]  # type: ignore[arg-type]
+    assert possible == ["steady", "pause"]
+
+
+def test_a_busy_machine_is_said() -> None:
+    assert command.busyness(1.0, 2) == ""
+    assert "load 13.0 on 2 cores" in command.busyness(13.0, 2)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda faults: faults.hang("proxy-0"),
+        lambda faults: faults.unplug("proxy-0", ""),
+        lambda faults: faults.plug("proxy-0", ""),
+        lambda faults: faults.claims(down=True),
+        lambda faults: faults.up(refresh=False),
+    ],
+    ids=["hang", "unplug", "plug", "claims", "up"],
+)
+def test_what_a_real_stack_does_not_let_break_is_refused(fault: Callable[[HostFaults], None]) -> None:
+    with pytest.raises(RefusedError):
+        fault(HostFaults(Scenery()))  # type: ignore[arg-type]
+
+
+def test_outside_a_lab_nothing_is_killed_for_a_later_step_that_is_refused() -> None:
+    (kill_up,) = command.chosen(["kill-up"])
+    assert "by hand" in refusal(Scenery(), kill_up)  # type: ignore[arg-type]
+
+
+# ── healing ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def scene(done: list[str]) -> Scene:
+    return Scene(
+        stack=Scenery(),  # type: ignore[arg-type]
+        faults=HostFaults(Scenery()),  # type: ignore[arg-type]
+        watch=None,  # type: ignore[arg-type]
+        who={Who.ACTIVE: "proxy-0", Who.STANDBY: "proxy-1"},
+        say=done.append,
+    )
+
+
+def step(text: str, done: list[str], *, fails: BaseException | None = None, mends: str = "") -> Step:
+    def act(_scene: Scene) -> None:
+        done.append(f"do {text}")
+        if fails is not None:
+            raise fails
+
+    def heal(_scene: Scene) -> None:
+        done.append(f"heal {text}")
+
+    kind = "mend" if mends else "fault"
+    return Step(text=text, kind=kind, act=act, heal=None if mends else heal, mends=mends)
+
+
+def acts(done: list[str]) -> list[str]:
+    return [text for text in done if text.startswith(("do ", "heal "))]
+
+
+def test_faults_are_undone_in_reverse() -> None:
+    done: list[str] = []
+    stage = scene(done)
+    with stage.healed():
+        stage.do(step("a", done))
+        stage.do(step("b", done))
+    assert acts(done) == ["do a", "do b", "heal b", "heal a"]
+
+
+@pytest.mark.parametrize("failure", [OpsError("no", hint=""), KeyboardInterrupt()])
+def test_a_fault_that_fails_half_way_is_undone(failure: BaseException) -> None:
+    done: list[str] = []
+    stage = scene(done)
+    with pytest.raises(type(failure)), stage.healed():
+        stage.do(step("a", done, fails=failure))
+    assert acts(done) == ["do a", "heal a"]
+
+
+def test_what_a_step_has_mended_is_not_undone_again() -> None:
+    done: list[str] = []
+    stage = scene(done)
+    with stage.healed():
+        stage.do(step("a", done))
+        stage.do(step("end of a", done, mends="a"))
+    assert acts(done) == ["do a", "do end of a"]
+
+
+def test_a_heal_that_fails_keeps_no_other_from_healing_and_is_told() -> None:
+    done: list[str] = []
+    stage = scene(done)
+
+    def cannot(_scene: Scene) -> None:
+        raise OpsError("the host is gone", hint="")
+
+    with stage.healed():
+        stage.do(step("a", done))
+        stage.do(Step(text="stop the active proxy", kind="fault", act=lambda _scene: None, heal=cannot))
+    assert acts(done) == ["do a", "heal a"]
+    assert stage.broken == ["healing stop proxy-0: the host is gone"]
+
+
+def test_steps_name_who_is_meant() -> None:
+    assert (
+        scene([]).named("the standby takes over from the active proxy") == "proxy-1 takes over from proxy-0"
+    )
+
+
+def test_a_fault_is_marked_before_it_happens_and_what_is_seen_after() -> None:
+    done: list[str] = []
+    stage = scene(done)
+    with stage.healed():
+        stage.do(step("a", done))
+        stage.do(Step(text="b", kind="seen", act=lambda _scene: done.append("do b")))
+    assert done[:4] == ["a", "do a", "do b", "b"]
+    assert [event.kind for event in stage.events] == ["fault", "seen"]
+
+
+# ── switching ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_pair_that_is_well_can_switch() -> None:
+    assert ready_to_switch(compare(pair.outputs(), pair.healthy())) == ("proxy-0", "proxy-1")
+
+
+def test_a_func_host_in_trouble_does_not_forbid_it() -> None:
+    seen = pair.without_host(pair.healthy(), "func-0", "hangs")
+    assert ready_to_switch(compare(pair.outputs(), seen)) == ("proxy-0", "proxy-1")
+
+
+def test_a_standby_that_is_not_ready_forbids_it_with_every_reason() -> None:
+    seen = pair.with_pair(
+        pair.healthy(), "proxy-1", state="fault", reason="alpha: user1 is down", alarms=("sync",)
+    )
+    with pytest.raises(OpsError, match=r"no switch: proxy-1: cannot take over.*user1 is down; proxy-1: sync"):
+        ready_to_switch(compare(pair.outputs(), seen))
+
+
+def test_one_proxy_cannot_switch() -> None:
+    single = replace(pair.healthy(), hosts={"proxy-0": pair.proxy("proxy-0", active=True, pair=False)})
+    with pytest.raises(OpsError, match="nobody to switch to"):
+        ready_to_switch(compare(pair.outputs(pair=False), single))

@@ -1,0 +1,178 @@
+"""The load generator that a drill runs on a func host, against an echo of this machine."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from ops.drill.load import Offset, parse
+from ops.drill.result import Bounds, Event, LoadResult, RunResult, Sample, summarise
+from ops.drill.timeline import draw
+from ops.ssh import REMOTE
+
+ECHO = Path(__file__).parents[2] / "hostscripts" / "echo_service.py"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Echo:
+    """The user instance's service."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def pause(self, seconds: float) -> None:
+        """It stands still, and its connections stay."""
+        self.process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def echo() -> Iterator[Echo]:
+    web, port = free_port(), free_port()
+    with subprocess.Popen([sys.executable, str(ECHO), str(web), str(port), str(port)]) as process:
+        deadline = time.monotonic() + 20
+        with socket.socket() as probe:
+            while probe.connect_ex(("127.0.0.1", port)):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield Echo(port, process)
+        process.kill()
+
+
+@dataclass
+class Running:
+    """A load under way."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+
+    def ask(self, word: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> list[str]:
+        out: IO[str] | None = self.process.stdout
+        assert out is not None
+        return out.readline().split()
+
+    def stop(self) -> LoadResult:
+        self.ask("stop")
+        records: list[list[str]] = []
+        while (words := self.answer()) != ["end"]:
+            assert words, "the load ended early"
+            records.append(words)
+        return parse(records, Offset(0, 0))
+
+
+@contextmanager
+def load(port: int, **options: int) -> Iterator[Running]:
+    """ICMP needs rights that tests may lack."""
+    words = [f"{name}={value}" for name, value in {"connections": 5, "icmp": 0, **options}.items()]
+    argv = [sys.executable, "-u", str(REMOTE / "load.py"), "127.0.0.1", str(port), *words]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        running = Running(process)
+        assert running.answer()[0] == "ready"
+        yield running
+        process.kill()
+
+
+def test_everything_that_is_echoed_is_kept(echo: Echo) -> None:
+    with load(echo.port, bulk=1) as running:
+        time.sleep(0.7)
+        result = running.stop()
+    assert [flow.state for flow in (*result.flows, *result.silent, *result.bulk)] == ["kept"] * 7
+    assert all(flow.received > 10 for flow in result.flows)
+    assert result.silent[0].received == 2  # at the beginning, and in the end
+    assert result.bulk[0].received > 1_000_000
+    assert {attempt.outcome for attempt in result.attempts} == {"answered"}
+    assert len(result.attempts) >= 4
+    assert result.datagrams["udp"].sent > 10
+    assert result.datagrams["udp"].lost == 0
+    assert sum(one.echoes for one in result.bins) > 50
+
+
+def test_a_pause_is_a_stall_of_every_connection_that_lives(echo: Echo) -> None:
+    with load(echo.port) as running:
+        time.sleep(0.3)
+        echo.pause(0.6)
+        time.sleep(0.3)
+        result = running.stop()
+    assert all(flow.kept and 0.55 < flow.stall_s < 5 for flow in result.flows)
+    assert result.datagrams["udp"].gap_s > 0.55
+    assert max(attempt.took_s for attempt in result.attempts) > 0.4
+
+
+def test_an_end_that_dies_loses_every_connection(echo: Echo) -> None:
+    with load(echo.port) as running:
+        time.sleep(0.3)
+        echo.kill()
+        time.sleep(0.3)
+        result = running.stop()
+    assert {flow.state for flow in (*result.flows, *result.silent)} <= {"eof", "ECONNRESET", "EPIPE"}
+    assert "ECONNREFUSED" in {attempt.outcome for attempt in result.attempts}
+    assert result.datagrams["udp"].lost + result.datagrams["udp"].errors > 0
+
+
+def test_an_end_that_says_nothing_any_more_is_silent_and_not_kept(echo: Echo) -> None:
+    with load(echo.port, connections=2, silent=0) as running:
+        time.sleep(0.2)
+        echo.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        result = running.stop()
+    assert [flow.state for flow in result.flows] == ["silent", "silent"]
+
+
+def test_the_clock_is_told_at_once(echo: Echo) -> None:
+    with load(echo.port) as running:
+        before = time.monotonic()
+        running.ask("clock")
+        word, told = running.answer()
+        assert word == "clock"
+        assert before - 0.001 <= float(told) <= time.monotonic() + 0.001
+
+
+def test_without_an_echo_it_says_so_and_ends() -> None:
+    argv = [sys.executable, str(REMOTE / "load.py"), "127.0.0.1", str(free_port()), "icmp=0"]
+    done = subprocess.run(argv, input="", capture_output=True, text=True, timeout=20)
+    assert done.returncode != 0
+    assert done.stderr.startswith("127.0.0.1: ")
+    assert "refused" in done.stderr
+
+
+@pytest.mark.parametrize("events", [0, 3])
+def test_a_run_can_be_drawn(echo: Echo, tmp_path: Path, events: int) -> None:
+    with load(echo.port, bulk=1) as running:
+        time.sleep(0.5)
+        result = running.stop()
+    kinds = ("fault", "seen", "mend")
+    marks = tuple(Event(result.began + 0.1 * n, kinds[n % 3], f"event {n} [odd] $x$") for n in range(events))
+    samples: tuple[Any, ...] = tuple(
+        Sample(result.began + at, {"platform": ("proxy-0",), "alpha": holders})
+        for at, holders in ((0.1, ("proxy-0",)), (0.2, ()), (0.3, ("proxy-0", "proxy-1")))
+    )
+    run = RunResult(scenario="kill", load=result, events=marks, samples=samples, whole_s=None, broken=())
+    draw(run, summarise("kill", [run], Bounds()), "what happens", tmp_path / "deep" / "kill.png")
+    assert (tmp_path / "deep" / "kill.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,162 @@
+"""How ops reaches a stack on AWS: outputs by the Pulumi CLI, hosts by SSH, each with a deadline."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import paramiko
+import pytest
+
+from ops.errors import OpsError
+from ops.stack import AwsStack
+from tests.unit import ops_pair as pair
+from tests.unit.ssh_server import USER, SshServer, make_key, private_text
+
+Json = Any
+KEY = make_key()
+
+
+@pytest.fixture
+def server() -> Iterator[SshServer]:
+    sshd = SshServer(KEY)
+    yield sshd
+    sshd.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing of this machine's user is looked at."""
+    monkeypatch.setenv("CAUSEWAY_LAB_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return tmp_path
+
+
+def pulumi_says(
+    home: Path, monkeypatch: pytest.MonkeyPatch, outputs: Json, config: Json | None = None
+) -> None:
+    """A CLI that knows one stack, `dev`."""
+    script = home / "bin" / "pulumi"
+    script.parent.mkdir(exist_ok=True)
+    (home / "outputs.json").write_text(json.dumps(outputs))
+    (home / "config.json").write_text(json.dumps(config or {}))
+    script.write_text(
+        f"""#!/bin/sh
+case "$*" in
+  *"--stack dev"*) ;;
+  *) echo "error: no stack named that" >&2; exit 255 ;;
+esac
+case "$1" in
+  stack) cat {home}/outputs.json ;;
+  config) cat {home}/config.json ;;
+esac
+"""
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:/usr/bin:/bin")
+
+
+def stack_with(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    server: SshServer,
+    *,
+    bastion: bool = False,
+    instance: str = "i-1",
+) -> AwsStack:
+    """One whose proxy-0 is the server, by the key that the configuration names."""
+    outputs = pair.outputs_json(pair=False)
+    proxy = outputs["hosts"]["proxy-0"]
+    proxy["instance_id"] = instance
+    way = {"host": "127.0.0.1", "port": server.port, "user": USER, "via": None}
+    proxy["ssh"] = {**way, "via": "127.0.0.1" if bastion else None}
+    if bastion:
+        outputs["hosts"]["bastion"] = {**proxy, "role": "bastion", "instance_id": "i-bastion", "ssh": way}
+    key = home / "id"
+    key.write_text(private_text(KEY, home))
+    pulumi_says(
+        home, monkeypatch, outputs, {"causeway:private_key_file": {"value": str(key), "secret": False}}
+    )
+    return AwsStack("dev", None)
+
+
+def test_a_command_runs_on_a_host(home: Path, monkeypatch: pytest.MonkeyPatch, server: SshServer) -> None:
+    stack = stack_with(home, monkeypatch, server)
+    assert stack.hosts.succeed("proxy-0", "cat; echo done", stdin=b"told ") == "told done\n"
+    assert stack.hosts.run("proxy-0", "exit 3").status == 3
+    assert server.connections == 1  # the session is kept
+    stack.close()
+
+
+def test_a_session_that_ended_is_made_anew(
+    home: Path, monkeypatch: pytest.MonkeyPatch, server: SshServer
+) -> None:
+    stack = stack_with(home, monkeypatch, server)
+    stack.hosts.succeed("proxy-0", "true")
+    server.hang_up()
+    deadline = time.monotonic() + 5
+    while True:  # the client hears of it a moment later
+        try:
+            assert stack.hosts.succeed("proxy-0", "echo again") == "again\n"
+            break
+        except OpsError:
+            assert time.monotonic() < deadline
+    stack.close()
+
+
+def test_a_command_that_does_not_end_is_given_up(
+    home: Path, monkeypatch: pytest.MonkeyPatch, server: SshServer
+) -> None:
+    stack = stack_with(home, monkeypatch, server)
+    began = time.monotonic()
+    with pytest.raises(OpsError, match=r"proxy-0: no answer in 0\.5 s"):
+        stack.hosts.run("proxy-0", "sleep 20", deadline_s=0.5)
+    assert time.monotonic() - began < 5
+    stack.close()
+
+
+def test_a_host_is_reached_through_the_bastion(
+    home: Path, monkeypatch: pytest.MonkeyPatch, server: SshServer
+) -> None:
+    stack = stack_with(home, monkeypatch, server, bastion=True)
+    assert stack.hosts.succeed("proxy-0", "echo there") == "there\n"
+    assert server.forwarded == [("127.0.0.1", server.port)]
+    stack.close()
+
+
+def test_another_host_key_is_refused_and_another_instance_is_not(
+    home: Path, monkeypatch: pytest.MonkeyPatch, server: SshServer
+) -> None:
+    stack_with(home, monkeypatch, server).hosts.succeed("proxy-0", "true")
+    impostor = SshServer(KEY)
+    try:
+        with pytest.raises(OpsError, match="another host key"):
+            stack_with(home, monkeypatch, impostor).hosts.succeed("proxy-0", "true")
+        stack_with(home, monkeypatch, impostor, instance="i-2").hosts.succeed("proxy-0", "true")
+    finally:
+        impostor.close()
+
+
+def test_a_key_that_may_not_log_in_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = SshServer(paramiko.ECDSAKey.generate())
+    try:
+        with pytest.raises(OpsError, match="nobody may log in"):
+            stack_with(home, monkeypatch, other).hosts.succeed("proxy-0", "true")
+    finally:
+        other.close()
+
+
+def test_an_unknown_stack_is_the_clis_own_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pulumi_says(home, monkeypatch, {})
+    with pytest.raises(OpsError, match="no stack named that"):
+        AwsStack("prod", None)
+
+
+def test_without_the_cli_the_way_out_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(home))
+    with pytest.raises(OpsError, match="not on PATH"):
+        AwsStack("dev", None)

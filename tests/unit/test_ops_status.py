@@ -1,0 +1,195 @@
+"""What `ops status` finds to be wrong, from data; each disagreement is one that it must not miss."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from ops.errors import OpsError
+from ops.outputs import parse_outputs
+from ops.status import show
+from ops.status.compare import compare
+from ops.status.seen import Concern, Seen, Sync, host_seen
+from tests.unit import ops_pair as pair
+
+
+def problems(seen: Seen) -> list[str]:
+    return [str(problem) for problem in compare(pair.outputs(), seen).problems]
+
+
+def test_a_healthy_pair_has_no_problem() -> None:
+    report = compare(pair.outputs(), pair.healthy())
+    assert report.problems == ()
+    assert (report.active, report.standby) == ("proxy-0", "proxy-1")
+    assert [one.holder for one in report.havips] == ["proxy-0", "proxy-0"]
+
+
+def test_a_healthy_single_proxy_has_no_problem() -> None:
+    seen = Seen(
+        hosts={"proxy-0": pair.proxy("proxy-0", active=True, pair=False)},
+        silent={},
+        enis=pair.enis(None, proxies=("proxy-0",)),
+    )
+    assert compare(pair.outputs(pair=False), seen).problems == ()
+
+
+def moved(seen: Seen, witness: str) -> Seen:
+    """proxy-1 has the HaVips, by one witness."""
+    zero, one = pair.proxy("proxy-0", active=False), pair.proxy("proxy-1", active=True)
+    if witness == "api":
+        return replace(seen, enis=pair.enis("proxy-1"))
+    changed = {"proxy-0": getattr(zero, witness), "proxy-1": getattr(one, witness)}
+    for name, told in changed.items():
+        seen = pair.with_host(seen, name, **{witness: told})
+    return seen
+
+
+@pytest.mark.parametrize("witness", ["api", "imds", "kernel"])
+def test_a_witness_that_disagrees_is_named(witness: str) -> None:
+    found = problems(moved(pair.healthy(), witness))
+    assert len([text for text in found if text.startswith("pair: HaVip ")]) == 2
+    said = {"api": "by API proxy-1", "imds": "by metadata proxy-1", "kernel": "by kernel proxy-1"}[witness]
+    assert said in found[0]
+
+
+def test_an_address_on_both_is_wrong() -> None:
+    seen = pair.with_host(pair.healthy(), "proxy-1", kernel=pair.proxy("proxy-1", active=True).kernel)
+    assert "by kernel proxy-0 and proxy-1" in problems(seen)[0]
+
+
+def test_an_address_in_the_wrong_namespace_is_not_there() -> None:
+    kernel = {"": {"m": ("192.168.4.4", pair.PLATFORM_HAVIP, pair.ALPHA_HAVIP)}, "tenant-alpha": {}}
+    assert any("alpha" in text and "by kernel nobody" in text for text in problems(
+        pair.with_host(pair.healthy(), "proxy-0", kernel=kernel)
+    ))  # fmt: skip
+
+
+def test_a_half_moved_set_is_said() -> None:
+    """Each address is with one proxy by every witness, and yet it is wrong."""
+    seen = pair.healthy()
+    zero, one = pair.proxy("proxy-0", active=True), pair.proxy("proxy-1", active=True)
+    for name, taken, left in (("proxy-0", zero, "tenant-alpha"), ("proxy-1", one, "")):
+        assert taken.imds is not None
+        mac, own = pair.MACS[name, left], (pair.OWN[name, left],)
+        seen = pair.with_host(
+            seen, name, imds={**taken.imds, mac: own}, kernel={**taken.kernel, left: {mac: own}}
+        )
+    both = {e.id: e for holder in ("proxy-0", "proxy-1") for e in pair.enis(holder) if len(e.addresses) == 2}
+    half = {pair.ENIS["proxy-0", ""], pair.ENIS["proxy-1", "tenant-alpha"]}
+    seen = replace(seen, enis=tuple(both[e.id] if e.id in half else e for e in pair.enis(None)))
+    found = problems(seen)
+    assert "pair: HaVips are moved by half: platform with proxy-0, alpha with proxy-1" in found
+
+
+Change = Callable[[Seen], Seen]
+NOT_RUNNING = "keepalived does not run"
+FAILED = {"tunnel": Concern(result="failed", applied_at=1, in_sync=False)}
+NOT_APPLIED = {"routes": Concern(result=None, applied_at=None, in_sync=False)}
+STOPPED = Sync(running=False, cached=0, injected=0, lost=0, errors=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda s: pair.with_pair(s, "proxy-0", state="yielding"), "pair: nobody is active"),
+        (lambda s: pair.with_pair(s, "proxy-1", state="active"), "pair: proxy-0 and proxy-1 are both active"),
+        (
+            lambda s: pair.with_pair(s, "proxy-1", state="fault", reason="alpha: user1 is down"),
+            "proxy-1: cannot take over: it is in state fault: alpha: user1 is down",
+        ),
+        (lambda s: pair.with_pair(s, "proxy-1", hears_peer=False), "proxy-1: hears no adverts of the other one"),
+        (lambda s: pair.with_pair(s, "proxy-0", alarms=(NOT_RUNNING,)), f"proxy-0: {NOT_RUNNING}"),
+        (
+            lambda s: pair.with_pair(s, "proxy-1", sync={"tenant-alpha": STOPPED}),
+            "proxy-1: connections of tenant-alpha are not synchronised: conntrackd does not run",
+        ),
+        (
+            lambda s: pair.with_host(s, "proxy-1", pair=None),
+            "proxy-1: says nothing of the pair: causeway-pair.service does not run",
+        ),
+        (lambda s: pair.without_host(s, "proxy-1", "hangs"), "proxy-1: hangs"),
+        (lambda s: replace(s, enis=(), api_error="503"), "API: 503"),
+        (lambda s: pair.with_host(s, "proxy-1", imds=None), "proxy-1: its metadata says nothing"),
+        (lambda s: pair.with_host(s, "func-0", concerns=FAILED), "func-0: tunnel failed"),
+        (
+            lambda s: pair.with_host(s, "func-0", concerns=NOT_APPLIED),
+            "func-0: routes was not applied since it booted",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said(change: Change, said: str) -> None:
+    assert said in problems(change(pair.healthy()))
+
+
+def test_a_users_or_func_hosts_problem_is_none_of_the_pair() -> None:
+    report = compare(pair.outputs(), pair.without_host(pair.healthy(), "func-0", "hangs"))
+    assert report.problems
+    assert report.of_proxies == ()
+
+
+def test_a_standby_that_lacks_connections_is_noted() -> None:
+    seen = pair.with_host(pair.healthy(), "proxy-1", connections={"tenant-alpha": 60})
+    report = compare(pair.outputs(), seen)
+    assert report.problems == ()
+    assert [str(note) for note in report.notes] == ["proxy-1: lacks 40 connections of tenant-alpha"]
+
+
+def test_problems_are_shown_first() -> None:
+    text = io.StringIO()
+    seen = pair.with_pair(pair.healthy(), "proxy-1", alarms=("something [odd]",))
+    show.print_report(compare(pair.outputs(), seen), Console(file=text, width=160))
+    lines = text.getvalue().splitlines()
+    assert lines[0] == "✗ proxy-1 something [odd]"
+    assert "last switch 100 s ago: proxy-0 became active: asked for" in text.getvalue()
+
+
+def test_json_says_where_every_havip_is() -> None:
+    told = json.loads(json.dumps(show.as_json(compare(pair.outputs(), pair.healthy()))))
+    assert told["healthy"] is True
+    assert told["pair"]["havips"][1] == {
+        "name": "alpha", "address": pair.ALPHA_HAVIP, "holder": "proxy-0",
+        "api": ["proxy-0"], "imds": ["proxy-0"], "kernel": ["proxy-0"],
+    }  # fmt: skip
+
+
+def test_what_a_host_prints_is_understood() -> None:
+    seen = host_seen(
+        {
+            "status": {
+                "concerns": {"nat": {"result": "changed", "applied_at": 5, "state_sha256": "x", "in_sync": True}},
+                "namespaces": {
+                    "": {"devices": {"eth0": {"mac": "02:aa", "addresses": ["192.168.4.4/24", "192.168.4.100/32"]}},
+                         "dropped": {"causeway_tunnel": {"packets": 3, "bytes": 9}}},
+                },
+                "pair": {
+                    "state": "standby", "since": 7, "reason": "r", "whole": False, "peer_heard": 0,
+                    "alarms": ["a"], "switches": [{"at": 6, "to": "active", "reason": "q"}], "havips": {},
+                    "sync": {"tenant-alpha": {"running": True, "cached": 1, "injected": 2, "lost": 3, "errors": 4}},
+                },
+            },
+            "imds": {"02:AA": ["192.168.4.4"]},
+            "connections": {"tenant-alpha": 9},
+        }
+    )  # fmt: skip
+    assert seen.has_address("192.168.4.100", "")
+    assert not seen.has_address("192.168.4.100", "tenant-alpha")
+    assert seen.imds == {"02:aa": ("192.168.4.4",)}
+    assert seen.dropped == {"causeway_tunnel": 3}
+    assert seen.pair is not None
+    assert seen.pair.hears_peer
+    assert seen.pair.sync["tenant-alpha"].lost == 3
+
+
+def test_outputs_of_another_program_are_refused() -> None:
+    for data, said in (
+        ({}, "has no outputs"),
+        ({**pair.outputs_json(), "schema_version": 9}, "version 9"),
+        ({**pair.outputs_json(), "plan": {}}, "plan.stack"),
+    ):
+        with pytest.raises(OpsError, match=said):
+            parse_outputs(data, "a stack")
