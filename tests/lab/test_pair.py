@@ -120,8 +120,11 @@ def test_a_killed_proxy_is_replaced_by_the_other_and_takes_nothing_back(pair: La
         pair.forget(first)
         wait_until("the other one has every HaVip", lambda: active(pair) == other(first), 60)
     pair.command("fault", "restart", first)
-    wait_until("the pair can fail again", lambda: standby_is_ready(pair), 180)
-    assert active(pair) == other(first)
+    wait_until(
+        "the pair can fail again, and the first one has taken nothing back",
+        lambda: active(pair) == other(first) and standby_is_ready(pair),
+        180,
+    )
     pair.succeed(FUNC, HTTP)
 
 
