@@ -51,7 +51,7 @@ def platform_firewall(plan: Plan, vpc_id: pulumi.Input[str]) -> FirewallArgs:
         rules += _pair_rules()
         rules += _api_rules(plan.pair, rules)
         if plan.pair.api.endpoint_address is not None:
-            groups[API] = "EC2 API endpoint: proxies claim their pair's addresses"
+            groups[API] = "EC2 API endpoint: claims of the proxies"
     return FirewallArgs(vpc_id=vpc_id, groups=groups, rules=rules, tags=plan.tags)
 
 
