@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 
@@ -23,6 +24,9 @@ EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 
 OLDER_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"  # both directions and many networks in one
 
+PLAIN = re.compile(
+    r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}"
+)  # of the API reference of CreateSecurityGroup
 PACKAGES_STATE = "/etc/causeway/packages.json"
 PACKAGE_PORTS = ({"fromPort": 80, "toPort": 80}, {"fromPort": 443, "toPort": 443})
 
@@ -60,6 +64,13 @@ def groups_open_nothing_by_themselves(graph: Graph) -> Iterator[str]:
         dependency for entry in graph.of_type(DEFAULT_GROUP).values() for dependency in entry["dependsOn"]
     }
     yield from (key for key in graph.of_type(VPC) if key not in emptied)
+
+
+def groups_are_described_in_awss_characters(graph: Graph) -> Iterator[str]:
+    """AWS refuses every other character, an apostrophe too, in descriptions of groups and rules."""
+    for key, entry in graph.of_type(GROUP, INGRESS, EGRESS).items():
+        if not PLAIN.fullmatch(entry["inputs"].get("description", "")):
+            yield key
 
 
 def every_protocol_only_on_user_enis(graph: Graph) -> Iterator[str]:
@@ -202,6 +213,7 @@ RULES: tuple[Rule, ...] = (
     no_way_in_from_everywhere,
     ssh_from_the_operator_only,
     groups_open_nothing_by_themselves,
+    groups_are_described_in_awss_characters,
     every_protocol_only_on_user_enis,
     out_to_everywhere_for_packages_only,
     packages_can_be_fetched,

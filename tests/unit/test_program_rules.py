@@ -141,6 +141,14 @@ DOCTORED: list[tuple[Rule, Doctor]] = [
     ),
     (rules.packages_can_be_fetched, let_install(f"{COMMAND}::proxy-0-packages")),
     (rules.packages_can_be_fetched, let_install(f"{COMMAND}::func-0-packages", 80)),
+    (
+        rules.groups_are_described_in_awss_characters,
+        set_input(f"{GROUP}::platform-func", "description", "the operator's"),
+    ),
+    (
+        rules.groups_are_described_in_awss_characters,
+        add_rule(INGRESS, "platform-func", description="für den Betreiber", **SSH),
+    ),
     (rules.imdsv2_is_required, drop_input(PROXY, "metadataOptions")),
     (
         rules.imdsv2_is_required,
