@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from ipaddress import AddressValueError, IPv4Network, IPv6Network, NetmaskValueError
 from typing import Any
@@ -13,6 +14,7 @@ from lab.cloud.errors import ec2_error, invalid_value, missing, unsupported
 from lab.cloud.tags import tags_of
 
 NAMES = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}  # EC2 calls these by name
+PLAIN = re.compile(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 NAMED = ("tcp", "udp", "icmp", "icmpv6")
 PEERS = {
     "CidrIpv4": "CidrIp",
@@ -173,6 +175,7 @@ def group_peer(backend: EC2Backend, group: SecurityGroup, wanted: str) -> dict[s
 def described(peer: dict[str, str], item: Mapping[str, Any]) -> dict[str, str]:
     """The peer with its description, if there is one."""
     description = item.get("Description")
+    require_plain("Description", str(description or ""))
     return {**peer, "Description": str(description)} if description else peer
 
 
@@ -182,3 +185,16 @@ def canonical_cidr(text: str, kind: type[IPv4Network | IPv6Network] = IPv4Networ
         return str(kind(text, strict=False))
     except (AddressValueError, NetmaskValueError, ValueError):
         raise invalid_value(f"CIDR block {text} is malformed") from None
+
+
+def require_plain(parameter: str, text: str) -> None:
+    """Refuse what AWS does not take as a group's name, or as the description of a group or rule."""
+    if not PLAIN.fullmatch(text):
+        raise invalid_value(
+            f"Value ({text}) for parameter {parameter} is invalid. Up to 255 of letters, digits, spaces and "
+            "._-:/()#,@[]+=&;{}!$* are supported."
+        )
+    if parameter == "GroupName" and text.startswith("sg-"):
+        raise invalid_value(
+            f"Value ({text}) for parameter {parameter} is invalid. Group names may not be in the format sg-*."
+        )

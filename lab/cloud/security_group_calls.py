@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, cast
 
 from moto.core.responses import ActionResult
@@ -10,15 +9,14 @@ from moto.ec2.models.security_groups import SecurityGroup
 from moto.ec2.responses import EC2Response
 from moto.ec2.utils import is_tag_filter
 
-from lab.cloud.errors import dependency, ec2_error, invalid_filter, invalid_value, missing
+from lab.cloud.errors import dependency, ec2_error, invalid_filter, missing
 from lab.cloud.filters import select, tag_value
-from lab.cloud.rules import Rule, rules_of
+from lab.cloud.rules import Rule, require_plain, rules_of
 from lab.cloud.security_groups import all_rules, direction, modify_rule, rule_in_words, set_description
 from lab.cloud.shown import Shown
 from lab.cloud.tags import forget_tags, tags_for
 
 Json = Any
-PLAIN = re.compile(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 RULES_PER_DIRECTION = 60  # AWS's default quota
 
 
@@ -201,16 +199,3 @@ def _no_rule(rule_id: str) -> Exception:
     return ec2_error(
         "InvalidSecurityGroupRuleId.NotFound", f"The security group rule ID '{rule_id}' does not exist"
     )
-
-
-def require_plain(parameter: str, text: str) -> None:
-    """Refuse what AWS does not take as a group's name or description."""
-    if not PLAIN.fullmatch(text):
-        raise invalid_value(
-            f"Value ({text}) for parameter {parameter} is invalid. Up to 255 of letters, digits, spaces and "
-            "._-:/()#,@[]+=&;{}!$* are supported."
-        )
-    if parameter == "GroupName" and text.startswith("sg-"):
-        raise invalid_value(
-            f"Value ({text}) for parameter {parameter} is invalid. Group names may not be in the format sg-*."
-        )

@@ -9,7 +9,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.security_groups import SecurityGroup
 
 from lab.cloud.errors import ec2_error
-from lab.cloud.rules import PEERS, Rule, canonical_cidr, described, group_peer
+from lab.cloud.rules import PEERS, Rule, canonical_cidr, described, group_peer, require_plain
 
 PER_INTERFACE = 5  # AWS's default quota
 
@@ -76,6 +76,7 @@ def modify_rule(rule: Rule, group: SecurityGroup, new: Mapping[str, Any]) -> Non
 
 def set_description(rule: Rule, description: str | None) -> None:
     """None takes it away."""
+    require_plain("Description", description or "")
     if description:
         rule.peer["Description"] = description
     else:

@@ -247,4 +247,7 @@ def test_names_and_descriptions_of_groups_that_aws_does_not_take(
     vpc = lab.vpc()
     make = partial(lab.ec2.create_security_group, VpcId=vpc)
     assert code_of(partial(make, GroupName=name, Description=description)) == "InvalidParameterValue"
+    rule = {"IpProtocol": "47", "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "the tenant's"}]}
+    allowing = partial(lab.ec2.authorize_security_group_ingress, GroupId=lab.group(vpc, "others"))
+    assert code_of(lambda: allowing(IpPermissions=[rule])) == "InvalidParameterValue"  # type: ignore[list-item]
     make(GroupName="hosts", Description="Proxies: GRE (47), ports 1-2; from/to {all} $x [a]=b+c&d!*@#_.")
