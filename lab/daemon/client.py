@@ -21,7 +21,7 @@ from lab.errors import LabError
 from lab.paths import LabPaths
 
 Json = Any  # what json.loads gives; shapes are in the service's docstrings
-PROTOCOL = 2  # to be raised when a call's message or answer changes
+PROTOCOL = 3  # to be raised when a call's message or answer changes
 
 
 class Client:
