@@ -151,7 +151,9 @@ def described(step: Step) -> str:
 
 def promised(bounds: Bounds) -> str:
     """Bounds in words."""
+    moves = {None: "", 0: "HaVips do not move", 1: "HaVips move once"}[bounds.moves]
     parts = (
+        moves,
         ""
         if bounds.lost is None
         else f"at most {bounds.lost} connections lost"

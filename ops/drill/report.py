@@ -89,6 +89,7 @@ def run_json(run: RunResult) -> Json:
     began = run.load.began
     return {
         "whole_s": run.whole_s,
+        "moves": run.moves,
         "half_moved_s": run.half_moved_s,
         "late_s": run.load.late_s,
         "clock_error_s": run.load.clock_error_s,

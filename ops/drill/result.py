@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 KEPT = "kept"
 RESET = "ECONNRESET"
@@ -127,10 +128,22 @@ class RunResult:
                 since = None
         return longest
 
+    @property
+    def moves(self) -> int:
+        """How often all HaVips came to be with another proxy than before, while there was load."""
+        whole = [sample.whole_on for sample in self.samples if sample.whole_on is not None]
+        return sum(one != other for one, other in pairwise(whole))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """What a scenario promises. None: nothing is promised, the figure is only told."""
+    """What a scenario promises. None: nothing is promised, the figure is only told.
+
+    `moves` is exact, and holds for every run and all of its time: who takes something back is found out whenever it
+    does so, not only while a step looks.
+    """
+
+    moves: int | None = 1
 
     lost: int | None = 0  # established connections, of all that there were
     resets: int | None = 0
@@ -167,6 +180,7 @@ class Summary:
     silent_kept: int
     bulk_mbit_s: float
     whole_s: float | None  # the longest
+    moves: tuple[int, ...]  # by run
     half_moved_s: float
     late_s: float
     broken: tuple[str, ...]
@@ -214,6 +228,7 @@ def summarise(scenario: str, runs: Sequence[RunResult], bounds: Bounds) -> Summa
         silent_kept=sum(flow.kept for flow in silent),
         bulk_mbit_s=max((_bulk_mbit_s(run.load) for run in runs), default=0.0),
         whole_s=max(whole, default=None),
+        moves=tuple(run.moves for run in runs),
         half_moved_s=max((run.half_moved_s for run in runs), default=0.0),
         late_s=max((run.load.late_s for run in runs), default=0.0),
         broken=tuple(f"run {number}: {text}" for number, run in enumerate(runs, 1) for text in run.broken),
@@ -232,6 +247,9 @@ def missed(summary: Summary, bounds: Bounds) -> Iterable[str]:
     for what, count, most in counts:
         if most is not None and count > most:
             yield f"{count} {what}, at most {most}"
+    for number, moves in enumerate(summary.moves, 1):
+        if bounds.moves is not None and moves != bounds.moves:
+            yield f"run {number}: HaVips moved {moves} times, expected {bounds.moves}"
     times = (
         ("stall p99", summary.stall_p99_s, bounds.stall_p99_s),
         ("longest stall", summary.stall_s, bounds.stall_s),

@@ -37,6 +37,14 @@ from tests.unit import ops_pair as pair
 Json = Any
 
 
+def on(at: float, *holders: str) -> Sample:
+    """HaVips `a` and `b`, each with one proxy."""
+    return Sample(at, dict(zip("ab", ((name,) if name else () for name in holders), strict=True)))
+
+
+MOVED_ONCE = (on(0, "x", "x"), on(1, "y", "y"))
+
+
 def flow(stall_s: float = 0.05, state: str = "kept") -> Flow:
     return Flow(state=state, received=100, stall_s=stall_s, stalled_at=1.0, ended_at=9.0)
 
@@ -57,13 +65,10 @@ def load(*flows: Flow, **changes: Any) -> LoadResult:
 
 
 def run(*flows: Flow, **changes: Any) -> RunResult:
-    plain = RunResult(scenario="kill", load=load(*flows), events=(), samples=(), whole_s=0.3, broken=())
+    plain = RunResult(
+        scenario="kill", load=load(*flows), events=(), samples=MOVED_ONCE, whole_s=0.3, broken=()
+    )
     return replace(plain, **changes)
-
-
-def on(at: float, *holders: str) -> Sample:
-    """HaVips `a` and `b`, each with one proxy."""
-    return Sample(at, dict(zip("ab", ((name,) if name else () for name in holders), strict=True)))
 
 
 # ── figures and bounds ────────────────────────────────────────────────────────────────────────────────────────────
@@ -106,7 +111,7 @@ def test_a_connection_that_was_lost_is_no_stall() -> None:
         (run(flow()), Bounds(datagram_gap_s=0.1), "gap of UDP 0.40 s, at most 0.1 s"),
         (
             run(flow(), samples=(on(0, "x", "x"), on(1, "x", "y"), on(7, "x", "y"))),
-            Bounds(),
+            Bounds(moves=0),
             "time half moved 6.00 s, at most 5 s",
         ),
     ],
@@ -139,6 +144,19 @@ def test_half_moved_counts_only_while_it_lasts() -> None:
     assert run(flow(), samples=(*samples[:2], on(1.4, "y", "x"), *samples[2:])).half_moved_s == pytest.approx(
         0.4
     )
+
+
+def test_who_takes_everything_back_misses_the_bound_however_late() -> None:
+    """Seen on a real pair: 7.8 s after a proxy had woken, when no step was looking any more."""
+    back = (*MOVED_ONCE, on(2, "y", "y"), on(9, "x", "x"))
+    summary = summarise("hang", [run(flow()), run(flow(), samples=back)], Bounds())
+    assert summary.moves == (1, 2)
+    assert summary.missed == ("run 2: HaVips moved 2 times, expected 1",)
+
+
+def test_a_failover_that_never_came_misses_the_bound() -> None:
+    summary = summarise("kill", [run(flow(), samples=(on(0, "x", "x"), on(1, "x", "y")))], Bounds())
+    assert summary.missed == ("run 1: HaVips moved 0 times, expected 1",)
 
 
 KILLED = Event(10.0, "fault", "kill")
