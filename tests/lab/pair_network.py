@@ -10,6 +10,7 @@ import json
 import tarfile
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ class PairNetwork:
     enis: dict[tuple[str, str], Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        options = client_options(self.lab.status())
+        options: Json = client_options(self.lab.status())
         self.ec2 = boto3.client("ec2", **options)
         self.iam = boto3.client("iam", **options)
 
@@ -126,16 +127,16 @@ class PairNetwork:
                 DeviceIndex=1,
             )
         for name in (FUNC, USER, *PROXIES):
-            wait_until(f"{name} answers", lambda name=name: self._answers(name))  # type: ignore[misc]
+            wait_until(f"{name} answers", partial(self._answers, name))
         self.configure()
 
     def _network(self, cidr: str, subnets: dict[str, str]) -> dict[str, str]:
         vpc = self.ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
         made = {"vpc": vpc}
         for name, subnet in subnets.items():
-            made[name] = self.ec2.create_subnet(
-                VpcId=vpc, CidrBlock=subnet, AvailabilityZone="us-east-1a"
-            )["Subnet"]["SubnetId"]
+            made[name] = self.ec2.create_subnet(VpcId=vpc, CidrBlock=subnet, AvailabilityZone="us-east-1a")[
+                "Subnet"
+            ]["SubnetId"]
         made["group"] = self.ec2.create_security_group(VpcId=vpc, GroupName="open", Description="open")[
             "GroupId"
         ]
@@ -160,6 +161,7 @@ class PairNetwork:
         images = self.ec2.describe_images(Filters=[{"Name": "name", "Values": ["debian-13-amd64-*"]}])[
             "Images"
         ]
+        with_role: Json = {"IamInstanceProfile": {"Name": profile}} if profile else {}
         (made,) = self.ec2.run_instances(
             ImageId=images[0]["ImageId"],
             InstanceType="c6in.large" if profile else "t3.small",
@@ -169,7 +171,7 @@ class PairNetwork:
             PrivateIpAddress=address,
             SecurityGroupIds=[group],
             TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}],
-            **({"IamInstanceProfile": {"Name": profile}} if profile else {}),
+            **with_role,
         )["Instances"]
         self.instances[name] = made["InstanceId"]
         self.enis[name, "own"] = made["NetworkInterfaces"][0]
