@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.hostscripts.pair_host import DIRECTORY, HAVIP, HAVIPS, MAC, PRIMARY_MAC, USER_HAVIP, PairHost
+from tests.hostscripts.pair_host import DIRECTORY, HAVIP, HAVIPS, PRIMARY_MAC, USER_HAVIP, PairHost
 from tests.hostscripts.sandbox import Sandbox
+from tests.hostscripts.tenant_network import MAC
 from tests.hostscripts.waiting import wait_until
 
 PAIR = "/run/root/opt/causeway/pair"
