@@ -1,10 +1,6 @@
 # Causeway's commands. `make lab` and `make test` set up what they need; both work on a fresh Debian machine.
 SHELL := /usr/bin/env bash
 PYTHON := .venv/bin/python
-SHELL_FILES := $(wildcard hostscripts/*.sh hostscripts/apply hostscripts/status tools/*.sh .ci/run)
-
-# Tests that fork into namespaces of their own: not in a process in which gRPC has threads already.
-FORKING_TESTS := $(wildcard tests/lab/test_fabric_*.py tests/lab/test_metadata_*.py tests/lab/test_machine_*.py)
 
 .PHONY: help setup lab down test check unit e2e bench lock schema clean
 
@@ -29,8 +25,7 @@ unit: setup ## The fast tests alone
 	@$(PYTHON) -m pytest -q -n auto --dist worksteal -m "not lab" tests/unit tests/hostscripts
 
 e2e: setup ## The tests with real guests
-	@$(PYTHON) -m pytest -q $(FORKING_TESTS)
-	@$(PYTHON) -m pytest -q tests/lab $(FORKING_TESTS:%=--ignore=%)
+	@tools/e2e.sh
 
 bench: setup ## Measure speed and memory; prints a table, writes build/bench.json
 	@$(PYTHON) -m ops bench

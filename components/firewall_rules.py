@@ -40,7 +40,7 @@ def platform_firewall(plan: Plan, vpc_id: pulumi.Input[str]) -> FirewallArgs:
     """Func hosts and proxies talk GRE to each other; the operator gets in by SSH."""
     groups = {FUNC: "Func hosts: tunnels to the proxies", PROXY: "Proxies: tunnels to the func hosts"}
     if plan.bastion is not None:
-        groups[BASTION] = "Bastion: the operator's way in"
+        groups[BASTION] = "Bastion: way in of the operator"
     rules = [*_tunnel_rules(), *_ssh_rules(plan), *_package_rules(plan, FUNC, PROXY)]
     return FirewallArgs(vpc_id=vpc_id, groups=groups, rules=rules, tags=plan.tags)
 
@@ -49,7 +49,7 @@ def user_firewall(
     plan: Plan, tenant: TenantPlan, vpc_id: pulumi.Input[str], tags: dict[str, str]
 ) -> FirewallArgs:
     """The tenant's side of a proxy and, where the stack makes one, the user instance."""
-    groups = {USER_ENI: "User ENI of a proxy: what may pass is decided by the proxy's own filter"}
+    groups = {USER_ENI: "User ENI of a proxy: what may pass is decided by the filter of the proxy"}
     rules = list(_user_eni_rules(tenant))
     if isinstance(tenant.network, CreatedNetwork):
         groups[USER_INSTANCE] = "User instance: the services that func hosts reach"
@@ -98,7 +98,7 @@ def _user_eni_rules(tenant: TenantPlan) -> Iterator[Rule]:
     for cidr in tenant.cidrs:
         for direction in Direction:
             yield Rule(
-                group=USER_ENI, direction=direction, traffic=ANYTHING, peer=cidr, why="Tenant's networks"
+                group=USER_ENI, direction=direction, traffic=ANYTHING, peer=cidr, why="Networks of the tenant"
             )
 
 

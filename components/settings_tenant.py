@@ -56,7 +56,8 @@ class Tenant(Group):
         description="Part of the namespace tenant-NAME and the user instance user-NAME.", examples=["alpha"]
     )
     index: Annotated[int, _INDEX] = Field(
-        description="GRE key, suffix of device names, device index of the proxy's user ENI. Never changes.",
+        description="GRE key, suffix of device names, device index of the proxy's user ENI. Never changes: for "
+        "another one remove the tenant, run up, and add it again.",
         examples=[1],
     )
     create: CreatedTenant | None = Field(

@@ -33,11 +33,13 @@ receive_file() {
     causeway_refuses "cannot write $path"
 }
 
-# The files are in place and the host is what the state of CONCERN says.
+# The files are in place and the host is what the state of CONCERN says, also after a power failure: a kernel writes
+# a new file's name within seconds, but its content only after half a minute.
 apply_concern() {
-  local received=${#causeway_incoming[@]}
+  local received=${#causeway_incoming[@]} root=${CAUSEWAY_ROOT:-}
   causeway_files_are_installed
-  CAUSEWAY_RECEIVED=$received timeout --kill-after=10 570 "${CAUSEWAY_ROOT:-}/opt/causeway/apply" "$1"
+  CAUSEWAY_RECEIVED=$received timeout --kill-after=10 570 "$root/opt/causeway/apply" "$1"
+  sync --file-system "$root/opt/causeway" "$root/etc/causeway"
 }
 
 causeway_incoming=()

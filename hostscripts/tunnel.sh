@@ -86,7 +86,8 @@ guard_and_tunnels_are() {
     echo '{"nftables": []}' >"$RUN/sets"
   fi
   plan "$PLAN" --slurpfile sets "$RUN/sets" --arg absent "${ABSENT[*]}"
-  [[ $(<"$RUN/plan") != *$'\n'"link add "* ]] || later_concerns_follow
+  # The kernel drops a device's routes with its addresses.
+  [[ $(<"$RUN/plan") != *$'\n'@("link add "|"addr del ")* ]] || later_concerns_follow
   {
     guard_is "$1" "$guard_stands"
     run_batches
@@ -167,13 +168,19 @@ readonly PLAN='
           then ["link change dev \($device) type gre local \(.from) remote \(.remote) key \(.key) ttl 64"]
           else [] end) as $moved
       | [$link.addr_info[]? | select(.family == "inet") | "\(.local)/\(.prefixlen)"] as $addresses
-      | (if $link then [$facts[.namespace].neigh[] | select(.dev == $device) | "\(.dst) lladdr \(.lladdr)"] else [] end) as $known
+      # With a primary address go its secondary ones, and with the last one all neighbours, permanent ones too: where the
+      # first, and so primary, one is not the wanted one, all go, secondary ones first, and all neighbours come anew.
+      | (($addresses[0] // $address) == $address) as $primary_stays
+      | (if $primary_stays then $addresses[1:] else $addresses end | reverse) as $wrong
+      | (if $link and $primary_stays
+          then [$facts[.namespace].neigh[] | select(.dev == $device) | "\(.dst) lladdr \(.lladdr)"]
+          else [] end) as $known
       | [.peers[] | "\(.overlay) lladdr \(.underlay)"] as $peers | [.peers[].overlay] as $overlays
       | batch(.namespace;
           $moved
           + (if $link.mtu != $mtu then ["link set dev \($device) mtu \($mtu)"] else [] end)
-          + ($addresses | without([$address]) | map("addr del \(.) dev \($device)"))
-          + ([$address] | without($addresses) | map("addr add \(.) dev \($device)"))
+          + ($wrong | map("addr del \(.) dev \($device)"))
+          + (if $addresses[0] == $address then [] else ["addr add \($address) dev \($device)"] end)
           + (if $link.flags // [] | index("UP") then [] else ["link set dev \($device) up"] end)
           + ($known | without($peers) | if . == [] then [] else map(split(" ")[0]) | without($overlays) end
             | map("neigh del \(.) dev \($device)"))

@@ -1,6 +1,12 @@
 """`python -m lab`."""
 
-from lab.cli.main import main
+import sys
 
 if __name__ == "__main__":
-    main()
+    try:
+        from lab.cli.main import main  # takes a while, in which Ctrl-C may come
+
+        main()
+    except KeyboardInterrupt:
+        print("lab: interrupted", file=sys.stderr)
+        sys.exit(130)

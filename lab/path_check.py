@@ -31,6 +31,7 @@ class Path:
     http_ms: float  # connect, ask and be answered
     proxy_rtt_ms: float
     user_rtt_ms: float
+    underlay_mtu: int  # of the device that the func host's tunnel goes through
     mtu: Mapping[str, int]  # by "host device"
 
 
@@ -42,6 +43,7 @@ class FromFuncHost:
     http_ms: float
     proxy_rtt_ms: float
     user_rtt_ms: float
+    underlay_mtu: int
     mtu: Mapping[str, int]
 
 
@@ -52,7 +54,8 @@ def check_paths(client: Client, outputs: Json) -> list[Path]:
     tenants = {name: tenant for name, tenant in outputs["tenants"].items() if tenant["user_instance"]}
     # Both at once: an emulated guest takes half a second to let somebody in.
     with ThreadPoolExecutor(2) as pool:
-        from_func = pool.submit(ask_func_host, client, func_host, proxy, tenants)
+        underlay = outputs["hosts"][func_host]["private_address"]
+        from_func = pool.submit(ask_func_host, client, func_host, underlay, proxy, tenants)
         on_proxy = pool.submit(ask_proxy, client, proxy, tenants)
         met, devices = from_func.result(), on_proxy.result()
     return [
@@ -64,6 +67,7 @@ def check_paths(client: Client, outputs: Json) -> list[Path]:
             http_ms=met[name].http_ms,
             proxy_rtt_ms=met[name].proxy_rtt_ms,
             user_rtt_ms=met[name].user_rtt_ms,
+            underlay_mtu=met[name].underlay_mtu,
             mtu={**met[name].mtu, **devices[name]},
         )
         for name in tenants
@@ -76,15 +80,18 @@ def first(outputs: Json, role: str) -> str:
 
 
 def ask_func_host(
-    client: Client, func_host: str, proxy: str, tenants: Mapping[str, Json]
+    client: Client, func_host: str, underlay: str, proxy: str, tenants: Mapping[str, Json]
 ) -> dict[str, FromFuncHost]:
-    """Go each tenant's way from a func host, by tenant."""
+    """Go each tenant's way from a func host, by tenant; `underlay` is the address its tunnels begin at."""
     with lab_ssh.log_in(client, func_host) as session:
-        return {name: go(session, func_host, proxy, name, tenant) for name, tenant in tenants.items()}
+        device = device_with(session, underlay)
+        return {name: go(session, func_host, device, proxy, name, tenant) for name, tenant in tenants.items()}
 
 
-def go(session: paramiko.SSHClient, func_host: str, proxy: str, name: str, tenant: Json) -> FromFuncHost:
-    """One tenant's way."""
+def go(
+    session: paramiko.SSHClient, func_host: str, underlay: str, proxy: str, name: str, tenant: Json
+) -> FromFuncHost:
+    """One tenant's way, in a tunnel through the device `underlay`."""
     address = tenant["user_instance"]["address"]
     url = f"http://{address}:{HTTP_PORT}/"
     answer = ask(
@@ -104,6 +111,7 @@ def go(session: paramiko.SSHClient, func_host: str, proxy: str, name: str, tenan
         http_ms=float(seconds) * 1000,
         proxy_rtt_ms=round_trip_ms(session, tenant["proxy_overlay_address"], func_host),
         user_rtt_ms=round_trip_ms(session, address, func_host),
+        underlay_mtu=mtu(session, underlay),
         mtu={f"{func_host} {device}": mtu(session, device)},
     )
 
@@ -145,6 +153,12 @@ def mtu(session: paramiko.SSHClient, device: str, prefix: str = "") -> int:
     return int(json.loads(ask(session, f"{prefix}ip -j link show dev {device}", device))[0]["mtu"])
 
 
+def device_with(session: paramiko.SSHClient, address: str) -> str:
+    """The device that has an address, whatever the kernel calls it."""
+    (device,) = json.loads(ask(session, f"ip -j address show to {address}", address))
+    return str(device["ifname"])
+
+
 def picture(path: Path, outputs: Json) -> str:
     """The path as a drawing with what was measured on it."""
     tenant = outputs["tenants"][path.tenant]
@@ -158,7 +172,7 @@ def picture(path: Path, outputs: Json) -> str:
             (
                 f"{device} {tenant['func_overlay_addresses'][path.func_host]}",
                 f"eth0 {hosts[path.func_host]['private_address']}",
-                f"MTU {tunnel_mtu} in {outputs['plan']['underlay_mtu']}",
+                f"MTU {tunnel_mtu} in {path.underlay_mtu}",
             ),
         ),
         Hop(

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import select
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import paramiko
@@ -23,6 +25,8 @@ from lab.errors import LabError
 
 SSH_PORT = 22
 CHUNK_BYTES = 64 * 1024
+KEEPALIVE_S = 5
+UNKNOWN_SIGNAL = 127  # 255 in all, as ssh has it for every signal
 
 
 def log_in(client: Client, host: str, user: str = "root") -> paramiko.SSHClient:
@@ -42,6 +46,9 @@ def log_in(client: Client, host: str, user: str = "root") -> paramiko.SSHClient:
             f"{host} does not let anybody log in: {error}",
             hint=f"`lab status` shows its state, `lab logs {host}` its console",
         ) from error
+    # A guest that was booted meanwhile knows nothing of us, and only says so when it is sent something.
+    if transport := ssh.get_transport():
+        transport.set_keepalive(KEEPALIVE_S)
     return ssh
 
 
@@ -73,9 +80,30 @@ def open_command(ssh: paramiko.SSHClient, command: Sequence[str]) -> paramiko.Ch
     transport = ssh.get_transport()
     if transport is None:
         raise LabError("the SSH session has ended", hint="log in again")
+    hear_of_signals(transport)
     channel = transport.open_session()
     channel.exec_command(quote(command))
     return channel
+
+
+def hear_of_signals(transport: paramiko.Transport) -> None:
+    """Give commands that a signal has ended the status that shells give them, 128 + n; paramiko has none for them."""
+    by_kind = transport._channel_handler_table  # type: ignore[attr-defined] # it has no public way
+    others = by_kind[paramiko.common.MSG_CHANNEL_REQUEST]
+
+    def request(channel: paramiko.Channel, message: paramiko.Message) -> None:
+        body = paramiko.Message(message.get_remainder())
+        if body.get_text() != "exit-signal":
+            others(channel, message)
+            return
+        body.get_boolean()  # whether a reply is wanted: never, says RFC 4254, 6.10
+        name = f"SIG{body.get_text()}"
+        channel.exit_status = 128 + signal.Signals.__members__.get(name, UNKNOWN_SIGNAL)
+        channel.status_event.set()
+
+    if getattr(others, "__name__", "") != request.__name__:
+        own = {**by_kind, paramiko.common.MSG_CHANNEL_REQUEST: request}
+        transport._channel_handler_table = own  # type: ignore[attr-defined]
 
 
 def feed(channel: paramiko.Channel, data: bytes) -> None:
@@ -92,16 +120,34 @@ def passthrough(
 ) -> int:
     """Run with these streams and this process's stderr; returns the exit status.
 
-    Without `stdin` the command's stays open and silent for as long as this process listens.
+    Without `stdin` the command's stays open and silent for as long as this process listens. What interrupts us
+    interrupts the command.
     """
     channel = open_command(ssh, command)
-    if stdin is not None:
-        threading.Thread(target=feed_stdin, args=(channel, stdin), daemon=True).start()
-    errors = threading.Thread(target=drain, args=(channel.recv_stderr, sys.stderr.buffer))
-    errors.start()
-    drain(channel.recv, stdout)
-    errors.join()
-    return channel.recv_exit_status()
+    try:
+        if stdin is not None:
+            threading.Thread(target=feed_stdin, args=(channel, stdin), daemon=True).start()
+        errors = threading.Thread(target=drain, args=(channel.recv_stderr, sys.stderr.buffer), daemon=True)
+        errors.start()
+        drain(channel.recv, stdout)
+        errors.join()
+        return channel.recv_exit_status()
+    except KeyboardInterrupt:
+        interrupt(channel)
+        raise
+
+
+def interrupt(channel: paramiko.Channel) -> None:
+    """SIGINT to the command and its children, as a terminal's Ctrl-C: RFC 4254, 6.9, which paramiko lacks."""
+    message = paramiko.Message()
+    message.add_byte(bytes([paramiko.common.MSG_CHANNEL_REQUEST]))
+    message.add_int(channel.remote_chanid)
+    message.add_string("signal")
+    message.add_boolean(False)  # no reply
+    message.add_string("INT")
+    transport = channel.get_transport()
+    with suppress(OSError, EOFError):  # the command, or its host, has ended: nothing is left to interrupt
+        transport._send_user_message(message)  # type: ignore[attr-defined] # it has no public way
 
 
 def feed_stdin(channel: paramiko.Channel, source: BinaryIO) -> None:

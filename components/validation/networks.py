@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 
 from components.validation.draft import At, Draft
 from components.validation.problem import Problem
+from components.validation.quota import destinations_fit
 from components.validation.ranges import LARGEST, SMALLEST, WIDEST, nested, unusable
 
 SUBNETS = ("func_subnet", "proxy_subnet", "access_subnet")
@@ -18,6 +19,7 @@ def check(draft: Draft) -> Iterator[Problem]:
     for tenant in draft.each("tenants"):
         yield from _vpc(draft, f"{tenant}.create.vpc_cidr", [f"{tenant}.create.subnet_cidr"])
         yield from _destinations(draft, tenant)
+        yield from destinations_fit(draft, tenant)
         yield from _inside_created(draft, tenant)
     for network in every_network(draft):
         if network.value.prefixlen >= WIDEST and (special := unusable(network.value)):

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, collapse_addresses
 from components.plan import AccessMode
 from components.validation.draft import At, Draft
 from components.validation.problem import Problem
+from components.validation.quota import operators_fit
 from components.validation.ranges import WIDEST, nested, unusable
 
 _KEY = "access.operator_cidrs"
@@ -24,6 +25,7 @@ def check(draft: Draft) -> Iterator[Problem]:
             rule="nobody could log in, and hosts could not be configured",
             way_out="list where the operator comes from, such as [203.0.113.7/32]",
         )
+    yield from operators_fit(draft)
     networks = list(draft.all_at(_KEY, IPv4Network))
     for network in networks:
         yield from _each(network)

@@ -16,6 +16,7 @@ from lab.commands.tools import require_tools
 from lab.daemon.client import Client
 from lab.errors import LabError
 from lab.paths import PROJECT, LabPaths
+from lab.patience import problem_of, told_of_problems
 
 
 def execute(
@@ -30,7 +31,11 @@ def execute(
     words = words_of(command)
     if not words:
         raise LabError("there is no command to run", hint=f"like this: lab exec {host} -- ip address")
-    with lab_ssh.log_in(Client(LabPaths(name)), host, user) as session:
+    client = Client(LabPaths(name))
+    with (
+        lab_ssh.log_in(client, host, user) as session,
+        told_of_problems(lambda: problem_of(client, host)),
+    ):
         streams = {"stdin": sys.stdin.buffer, "stdout": sys.stdout.buffer}
         status_code = lab_ssh.passthrough(session, words, **streams)
     leave(status_code)

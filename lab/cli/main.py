@@ -11,7 +11,7 @@ from types import FrameType
 import typer
 from rich.console import Console
 
-from lab.cli import faults, hosts, stack
+from lab.cli import faults, hosts, output, stack
 from lab.commands.tools import with_system_directories
 from lab.errors import LabError, is_full_disk
 from lab.paths import home
@@ -51,15 +51,24 @@ def main() -> None:
     os.environ["PATH"] = with_system_directories(os.environ.get("PATH", os.defpath))
     if sys.stdin is None:  # closed by the caller
         sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - until this process ends
+    output.name_standard_output()
     signal.signal(signal.SIGTERM, interrupt)  # so that what ends us ends what we started, in order
-    interrupted = 130  # as shells count: 128 + SIGINT
+    interrupted, broken_pipe = 128 + signal.SIGINT, 128 + signal.SIGPIPE  # as shells count
     try:
         status_code = app(standalone_mode=False)
+        output.flush()
     except LabError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]lab:[/] ", end="")
         print(error, file=sys.stderr)
         sys.exit(1)
     except OSError as error:
+        if error.filename == output.NAME:
+            output.give_up()
+            if isinstance(error, BrokenPipeError):  # who reads has seen enough
+                sys.exit(broken_pipe)
+            print(f"lab: {output.NAME} cannot be written: {error.strerror}", file=sys.stderr)
+            print("  → let it go elsewhere, or make room there", file=sys.stderr)
+            sys.exit(1)
         if not is_full_disk(error):
             raise
         where = error.filename or home()

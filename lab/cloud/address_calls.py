@@ -24,6 +24,8 @@ class AddressResponses(EC2Response):
         count = self._get_int_param("SecondaryPrivateIpAddressCount", 0)
         if not named and not count:
             raise missing("PrivateIpAddresses or SecondaryPrivateIpAddressCount")
+        if len(set(named)) != len(named):
+            raise invalid_value("The same private IP address must not appear multiple times")
         may_move = bool(self._get_bool_param("AllowReassignment", False))
         for address in named:
             assign(self.ec2_backend, eni, address, may_move=may_move)

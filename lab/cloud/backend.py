@@ -16,6 +16,7 @@ from moto.ec2.models.route_tables import Route
 from moto.ec2.models.security_groups import SecurityGroup
 from moto.ec2.models.vpcs import VPC
 
+from lab.cloud.client_tokens import Tokens
 from lab.cloud.errors import invalid_filter
 from lab.cloud.filters import any_matches
 from lab.cloud.images import debian_image
@@ -42,9 +43,9 @@ class LabBackend(EC2Backend):
     vcpu_quota = VCPU_QUOTA
 
     def __init__(self, region_name: str, account_id: str) -> None:
-        self.launch_tokens: dict[str, tuple[str, str]] = {}  # client token → (request's digest, reservation)
-        self.interface_tokens: dict[str, str] = {}  # client token → interface
-        self.nat_tokens: dict[str, str] = {}  # client token → NAT gateway
+        self.launch_tokens: Tokens = {}  # of reservations
+        self.interface_tokens: Tokens = {}
+        self.nat_tokens: Tokens = {}
         super().__init__(region_name, account_id)
 
     def _load_amis(self) -> None:

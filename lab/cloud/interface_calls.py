@@ -7,6 +7,7 @@ from typing import Any
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.responses import EC2Response
 
+from lab.cloud.client_tokens import made_before, remember
 from lab.cloud.errors import ec2_error, invalid_value, missing, unsupported
 from lab.cloud.filters import select, tag_value
 from lab.cloud.instance_model import instance
@@ -39,8 +40,8 @@ class InterfaceResponses(EC2Response):
             for key in ("Ipv6Addresses", "Ipv6AddressCount", "Ipv4Prefixes", "Ipv4PrefixCount")
         ):
             raise unsupported("IPv6 addresses and delegated prefixes")
-        token = params.get("ClientToken")
-        made = self.ec2_backend.interface_tokens.get(token)
+        tokens = self.ec2_backend.interface_tokens
+        made = made_before(tokens, params)
         if made is None or made not in self.ec2_backend.enis:
             request = InterfaceRequest(
                 subnet=self.ec2_backend.get_subnet(params.get("SubnetId", "")),
@@ -50,10 +51,9 @@ class InterfaceResponses(EC2Response):
                 tags=tags_for(params, "network-interface"),
             )
             made = make_interface(self.ec2_backend, request).id
-            if token:
-                self.ec2_backend.interface_tokens[token] = made
+            remember(tokens, params, made)
         view = interface(self.ec2_backend, made).view()
-        return Shown({"NetworkInterface": view, "ClientToken": token})
+        return Shown({"NetworkInterface": view, "ClientToken": params.get("ClientToken")})
 
     def delete_network_interface(self) -> ActionResult:
         """Only while it is attached nowhere."""

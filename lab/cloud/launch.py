@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import cast
 
@@ -12,7 +10,8 @@ from moto.ec2.responses import EC2Response
 from moto.ec2.utils import filter_iam_instance_profiles, parse_user_data, random_reservation_id
 
 from lab.cloud.backend import LabBackend
-from lab.cloud.errors import ec2_error, invalid_value, missing
+from lab.cloud.client_tokens import made_before, remember
+from lab.cloud.errors import invalid_value, missing
 from lab.cloud.instance_model import LabInstance
 from lab.cloud.interface import Interface
 from lab.cloud.interfaces import InterfaceRequest, attach, interface, make_interface
@@ -27,24 +26,16 @@ def run_instances(response: EC2Response) -> Reservation:
     """Launch what the call asks for; a client token that was seen before launches nothing."""
     backend = cast(LabBackend, response.ec2_backend)
     params: Params = response._get_params()
-    token = params.get("ClientToken")
-    digest = _digest(params)
-    if token in backend.launch_tokens:
-        seen, reservation_id = backend.launch_tokens[token]
-        if seen != digest:
-            raise ec2_error(
-                "IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent"
-            )
-        if reservation_id in backend.reservations:
-            return backend.reservations[reservation_id]
+    made = made_before(backend.launch_tokens, params)
+    if made in backend.reservations:
+        return backend.reservations[made]
     launch = launch_request(response, backend, params)
     require_vcpus(backend, launch.limits.instance_type, launch.count)
     reservation = Reservation(random_reservation_id(), owner_id=backend.account_id)
     backend.reservations[reservation.id] = reservation
     for index in range(launch.count):
         _launch_one(response, backend, launch, reservation, index)
-    if token:
-        backend.launch_tokens[token] = (digest, reservation.id)
+    remember(backend.launch_tokens, params, reservation.id)
     return reservation
 
 
@@ -131,7 +122,3 @@ def _give_profile(response: EC2Response, backend: LabBackend, instance: LabInsta
         backend.account_id, response.partition, names["iam_instance_profile_arn"], asked.get("Name")
     )
     backend.associate_iam_instance_profile(instance.id, **names)
-
-
-def _digest(params: Params) -> str:
-    return hashlib.sha256(json.dumps(params, sort_keys=True, default=str).encode()).hexdigest()

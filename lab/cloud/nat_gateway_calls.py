@@ -8,6 +8,7 @@ from moto.core.responses import ActionResult
 from moto.ec2.responses import EC2Response
 
 from lab.cloud.backend import LabBackend
+from lab.cloud.client_tokens import made_before, remember
 from lab.cloud.elastic_address import ElasticIp
 from lab.cloud.errors import ec2_error, missing, unsupported
 from lab.cloud.filters import select, tag_value
@@ -33,13 +34,12 @@ class NatGatewayResponses(EC2Response):
         params = self._get_params()
         if params.get("ConnectivityType", "public") != "public" or any(params.get(name) for name in REFUSED):
             raise unsupported("NAT gateways other than public ones with one address")
-        backend, token = cast(LabBackend, self.ec2_backend), params.get("ClientToken")
-        made = nat_gateways(backend).get(backend.nat_tokens.get(str(token), ""))
+        backend = cast(LabBackend, self.ec2_backend)
+        made = nat_gateways(backend).get(made_before(backend.nat_tokens, params) or "")
         if made is None:
             made = self._make(backend)
-            if token:
-                backend.nat_tokens[token] = made.id
-        return Shown({"ClientToken": token, "NatGateway": made.view()})
+            remember(backend.nat_tokens, params, made.id)
+        return Shown({"ClientToken": params.get("ClientToken"), "NatGateway": made.view()})
 
     def delete_nat_gateway(self) -> ActionResult:
         """Routes that lead to it become blackholes."""

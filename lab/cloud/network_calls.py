@@ -16,7 +16,7 @@ from lab.cloud.nat_gateway import nat_gateway
 from lab.cloud.rules import canonical_cidr
 from lab.cloud.tags import forget_tags
 
-SMALLEST, LARGEST = 28, 16  # prefix lengths of subnets
+SMALLEST, LARGEST = 28, 16  # prefix lengths of subnets, and of what is added to VPCs
 
 
 class NetworkResponses(EC2Response):
@@ -30,10 +30,20 @@ class NetworkResponses(EC2Response):
         return super().create_vpc()
 
     def associate_vpc_cidr_block(self) -> ActionResult:
-        """IPv4 only."""
+        """IPv4 only, /16 to /28, beside what the VPC has."""
         if self._get_param("AmazonProvidedIpv6CidrBlock") or self._get_param("Ipv6CidrBlock"):
             raise unsupported("IPv6")
-        self._canonical_cidr()
+        network = self._canonical_cidr()
+        if not LARGEST <= network.prefixlen <= SMALLEST:
+            raise ec2_error("InvalidVpc.Range", f"The CIDR '{network}' is invalid.")
+        vpc = self.ec2_backend.get_vpc(self._get_param("VpcId"))
+        for association in vpc.get_cidr_block_association_set():
+            gone = association["cidr_block_state"]["state"] == "disassociated"
+            if not gone and network.overlaps(IPv4Network(association["cidr_block"])):
+                raise ec2_error(
+                    "InvalidVpc.Range",
+                    f"The CIDR '{network}' conflicts with {association['cidr_block']}, which {vpc.id} has",
+                )
         return super().associate_vpc_cidr_block()
 
     def delete_vpc(self) -> ActionResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from moto.core.responses import ActionResult
@@ -9,7 +10,7 @@ from moto.ec2.models.security_groups import SecurityGroup
 from moto.ec2.responses import EC2Response
 from moto.ec2.utils import is_tag_filter
 
-from lab.cloud.errors import dependency, ec2_error, invalid_filter, missing
+from lab.cloud.errors import dependency, ec2_error, invalid_filter, invalid_value, missing
 from lab.cloud.filters import select, tag_value
 from lab.cloud.rules import Rule, rules_of
 from lab.cloud.security_groups import all_rules, direction, modify_rule, rule_in_words, set_description
@@ -17,6 +18,7 @@ from lab.cloud.shown import Shown
 from lab.cloud.tags import forget_tags, tags_for
 
 Json = Any
+PLAIN = re.compile(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 RULES_PER_DIRECTION = 60  # AWS's default quota
 
 
@@ -24,7 +26,9 @@ class SecurityGroupResponses(EC2Response):
     """Authorize, revoke, modify and describe rules; create and delete groups."""
 
     def create_security_group(self) -> ActionResult:
-        """In a VPC that exists, and with a description."""
+        """In a VPC that exists, and with a description; both texts of the characters that AWS takes."""
+        for parameter in ("GroupName", "Description"):
+            require_plain(parameter, self._get_param(parameter, ""))
         if vpc_id := self._get_param("VpcId"):
             self.ec2_backend.get_vpc(vpc_id)
         return super().create_security_group()
@@ -197,3 +201,16 @@ def _no_rule(rule_id: str) -> Exception:
     return ec2_error(
         "InvalidSecurityGroupRuleId.NotFound", f"The security group rule ID '{rule_id}' does not exist"
     )
+
+
+def require_plain(parameter: str, text: str) -> None:
+    """Refuse what AWS does not take as a group's name or description."""
+    if not PLAIN.fullmatch(text):
+        raise invalid_value(
+            f"Value ({text}) for parameter {parameter} is invalid. Up to 255 of letters, digits, spaces and "
+            "._-:/()#,@[]+=&;{}!$* are supported."
+        )
+    if parameter == "GroupName" and text.startswith("sg-"):
+        raise invalid_value(
+            f"Value ({text}) for parameter {parameter} is invalid. Group names may not be in the format sg-*."
+        )

@@ -11,9 +11,16 @@ from moto.ec2.models.security_groups import SecurityGroup
 from lab.cloud.errors import ec2_error
 from lab.cloud.rules import PEERS, Rule, canonical_cidr, described, group_peer
 
+PER_INTERFACE = 5  # AWS's default quota
+
 
 def groups_by_id(backend: EC2Backend, ids: Sequence[str], vpc_id: str) -> list[SecurityGroup]:
-    """Groups of a VPC, in the order given; an interface can be in no other VPC's."""
+    """Groups of a VPC, in the order given; an interface can be in no other VPC's, and in five at most."""
+    if len(ids) > PER_INTERFACE:
+        raise ec2_error(
+            "SecurityGroupsPerInterfaceLimitExceeded",
+            "The maximum number of security groups per interface has been reached.",
+        )
     groups = []
     for group_id in ids:
         group = backend.get_security_group_from_id(group_id)

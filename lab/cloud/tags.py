@@ -107,6 +107,29 @@ def existing_ids(backend: EC2Backend) -> set[str]:
     return {thing.id for thing in things}
 
 
+NOT_FOUND = {  # by the prefix of ids: the error, and what it calls them
+    "ami": ("InvalidAMIID", "image id"),
+    "eipalloc": ("InvalidAllocationID", "allocation ID"),
+    "eni": ("InvalidNetworkInterfaceID", "networkInterface ID"),
+    "i": ("InvalidInstanceID", "instance ID"),
+    "igw": ("InvalidInternetGatewayID", "internetGateway ID"),
+    "rtb": ("InvalidRouteTableID", "routeTable ID"),
+    "sg": ("InvalidGroup", "security group"),
+    "subnet": ("InvalidSubnetID", "subnet ID"),
+    "vol": ("InvalidVolume", "volume"),
+    "vpc": ("InvalidVpcID", "vpc ID"),
+}
+
+
+def no_such(resource_id: str) -> tuple[str, str]:
+    """Code and message of the error for an id that names nothing."""
+    prefix = resource_id.partition("-")[0]
+    if prefix not in NOT_FOUND:
+        return "InvalidID", f"The ID '{resource_id}' is not valid"
+    code, what = NOT_FOUND[prefix]
+    return f"{code}.NotFound", f"The {what} '{resource_id}' does not exist"
+
+
 class TagResponses(EC2Response):
     """CreateTags, DeleteTags, DescribeTags."""
 
@@ -114,7 +137,7 @@ class TagResponses(EC2Response):
         """Also refuses ids that do not exist, of any type."""
         resources = self._get_param("Resources", [])
         for unknown in sorted(set(resources) - existing_ids(self.ec2_backend)):
-            raise ec2_error("InvalidID", f"The ID '{unknown}' is not valid")
+            raise ec2_error(*no_such(unknown))
         tags = {tag["Key"]: tag.get("Value", "") for tag in self._get_param("Tags", [])}
         self.ec2_backend.create_tags(resources, tags)
         return EmptyResult()

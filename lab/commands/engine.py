@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from rich.markup import escape
 
 from lab.daemon.client import Client
 from lab.engine.pulumi_cli import ensure_pulumi
+from lab.paths import PROJECT
 from lab.progress import Progress
 
 Json = Any
@@ -35,6 +37,7 @@ class Request:
 
 def run_engine(client: Client, request: Request, progress: Progress) -> Json:
     """Run it; returns the engine's result as JSON. Ctrl-C ends it cleanly: what was done is remembered."""
+    client.require_same_protocol()
     with progress.stage("Pulumi CLI"):
         pulumi = ensure_pulumi(progress.doing)
     title = {"up": f"stack {request.stack}", "preview": f"preview of stack {request.stack}"}
@@ -46,6 +49,8 @@ def run_engine(client: Client, request: Request, progress: Progress) -> Json:
                 on_event=lambda event: show(progress, event),
                 request={**asdict(request), "pulumi": str(pulumi)},
                 environment=environment,
+                project=str(PROJECT),
+                python=sys.executable,
             )
     except KeyboardInterrupt:
         progress.line(

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from components.settings import ConfigurationError, Settings, load_settings
 from lab.commands.engine import Request, run_engine
+from lab.commands.tools import require_own_home
 from lab.daemon import launch
 from lab.daemon.client import Client
 from lab.engine.stack_config import setting, stack_config
@@ -41,6 +42,7 @@ def show_preview(
     """What `up` would do to the lab that is up, or to nothing: an API alone is started for that, and ended."""
     for text in config:
         setting(text)  # what is wrong with it is said before anything starts
+    require_own_home()
     progress = Progress()
     request = Request(action="preview", stack=stack, config=config, refresh=refresh, replace=replace)
     with cloud(paths, stack, config, progress) as client:
@@ -75,11 +77,12 @@ def cloud(paths: LabPaths, stack: str, config: list[str], progress: Progress) ->
 
 
 def remove_leftovers() -> None:
-    """Directories of previews that were killed; their API ended with them."""
+    """Directories of previews that were killed; their API ended with them. A lab that lives only has such a name."""
     for directory in (home() / "labs").glob("preview-*"):
         pid = directory.name.removeprefix("preview-")
-        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
-            launch.remove_directory(LabPaths(directory.name))
+        left = pid.isdecimal() and not Path(f"/proc/{pid}").exists()
+        if left and launch.find(paths := LabPaths(directory.name)) is None:
+            launch.remove_directory(paths)
 
 
 def settings_of(stack: str, overrides: Mapping[str, Json]) -> Settings | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path as FilePath
@@ -20,8 +21,9 @@ from lab.errors import LabError
 from lab.image import ensure_image
 from lab.keys import ensure_key_pair
 from lab.path_check import Path, check_paths, picture
-from lab.paths import LabPaths
+from lab.paths import PROJECT, LabPaths, home
 from lab.progress import Progress
+from lab.whole_file import write_whole
 
 Json = Any
 
@@ -35,6 +37,7 @@ def bring_up(
     require_tools(*FOR_A_LAB)
     require_own_home()
     launch.require_namespaces()
+    launch.require_visible(PROJECT, FilePath(sys.executable), home())
     progress = Progress()
     with launch.exclusive(paths):
         client = ensure_daemon(paths, progress)
@@ -47,7 +50,7 @@ def bring_up(
         early = EarlyCheck(client, paths.outputs)
         request = Request(action="up", stack="lab", config=config, refresh=refresh, replace=replace)
         result = run_engine(client, request, progress)
-        paths.outputs.write_text(json.dumps(result["outputs"]))
+        write_whole(paths.outputs, json.dumps(result["outputs"]))
     with progress.stage("a connection from a function to its tenant"):
         walked = early.walked(result)
     if as_json:
@@ -93,9 +96,10 @@ class EarlyCheck:
     def __init__(self, client: Client, outputs: FilePath) -> None:
         self._client = client
         self._early: Future[list[Path]] | None = None
-        if outputs.exists():
+        exported = last_exports(outputs)
+        if exported is not None:
             pool = ThreadPoolExecutor(1)
-            self._early = pool.submit(check_paths, client, json.loads(outputs.read_text()))
+            self._early = pool.submit(check_paths, client, exported)
             pool.shutdown(wait=False)
 
     def walked(self, result: Json) -> list[Path]:
@@ -103,6 +107,14 @@ class EarlyCheck:
         if self._early is not None and not result["steps"] and not result["recovered"]:
             return self._early.result()
         return check_paths(self._client, result["outputs"])
+
+
+def last_exports(outputs: FilePath) -> Json | None:
+    """What the last `up` left; None where there was none, or its file is damaged: this `up` writes it anew."""
+    try:
+        return json.loads(outputs.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def show_cloud(state: Json) -> None:

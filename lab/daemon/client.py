@@ -1,10 +1,13 @@
 """Talk to a lab's daemon over its unix socket: one JSON line to ask, JSON lines back.
 
-    → {"op": "status"}
+    → {"op": "status", "protocol": 2}
     ← {"event": …}            any number of them, for calls that take their time
     ← {"ok": …}  or  {"error": "…", "hint": "…"}
 
 `connect` is the exception: after its `ok` the connection is a byte stream to a port of a host.
+
+Both sides may be of different checkouts. Each tells its PROTOCOL, and the daemon refuses every call of another one
+but `ping`, which it answers with its own.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from lab.errors import LabError
 from lab.paths import LabPaths
 
 Json = Any  # what json.loads gives; shapes are in the service's docstrings
+PROTOCOL = 2  # to be raised when a call's message or answer changes
 
 
 class Client:
@@ -29,9 +33,17 @@ class Client:
     def answers(self) -> bool:
         """Whether the daemon is there and serves."""
         try:
-            return bool(self.call("ping") == "pong")
+            self.call("ping")
         except LabError:
             return False
+        return True
+
+    def require_same_protocol(self) -> None:
+        """Raises the LabError with the way out where it is not; a daemon that is older does not look itself."""
+        answer = self.call("ping")
+        theirs = answer.get("protocol") if isinstance(answer, dict) else None
+        if theirs != PROTOCOL:
+            raise other_version(self.paths.name)
 
     def call(self, op: str, *, on_event: Callable[[Json], None] | None = None, **arguments: Json) -> Json:
         """Ask, hand events on, return the answer; raises the LabError that the daemon answered with.
@@ -39,7 +51,7 @@ class Client:
         Ending this process, or an exception in `on_event`, closes the connection; the daemon then cancels the call.
         """
         with self._open() as connection:
-            send(connection, {"op": op, **arguments})
+            send(connection, {"op": op, "protocol": PROTOCOL, **arguments})
             with connection.makefile("rb") as lines:
                 for line in lines:
                     message = json.loads(line)
@@ -57,7 +69,7 @@ class Client:
         """A stream to a TCP port of a host, from inside the lab, whatever its security groups say."""
         connection = self._open()
         try:
-            send(connection, {"op": "connect", "host": host, "port": port})
+            send(connection, {"op": "connect", "protocol": PROTOCOL, "host": host, "port": port})
             result(json.loads(read_line(connection)))
         except BaseException:
             connection.close()
@@ -82,6 +94,14 @@ def not_running(paths: LabPaths) -> LabError:
             hint=f"`lab up` starts anew, `lab down` cleans up; the reason may stand in {paths.daemon_log}",
         )
     return LabError(f"no lab {paths.name!r} is up", hint="start it with `lab up` (`--name` chooses another)")
+
+
+def other_version(name: str) -> LabError:
+    """The daemon is from another version of the lab than who calls it."""
+    return LabError(
+        f"the daemon of the lab {name!r} is of another version of the lab than this checkout",
+        hint="`lab down`, then `lab up` starts one of this version; or use the checkout that it is from",
+    )
 
 
 def send(connection: socket.socket, message: Mapping[str, Json]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.daemon.client import read_line, send
+from lab.daemon.client import PROTOCOL, other_version, read_line, send
 from lab.errors import LabError
 
 log = logging.getLogger(__name__)
@@ -53,8 +53,9 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, path: Path, operations: Mapping[str, Operation], connect: Connect) -> None:
+    def __init__(self, path: Path, name: str, operations: Mapping[str, Operation], connect: Connect) -> None:
         path.unlink(missing_ok=True)
+        self.name = name
         self.operations = operations
         self.connect = connect
         super().__init__(str(path), Handler)
@@ -75,6 +76,8 @@ class Handler(socketserver.BaseRequestHandler):
             return  # somebody looked whether the socket is there
         try:
             message = json.loads(line)
+            if message["op"] != "ping" and message.get("protocol") != PROTOCOL:
+                raise other_version(self.server.name)
             if message["op"] == "connect":
                 self._stream(message)
             else:

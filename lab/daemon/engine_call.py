@@ -1,4 +1,8 @@
-"""The Pulumi engine as a child of the daemon: it sees the lab's internet, and ends with the lab."""
+"""The Pulumi engine as a child of the daemon: it sees the lab's internet, and ends with the lab.
+
+The program that it runs is that of the caller's checkout, and so is the Python: the daemon's own checkout may differ,
+or be gone.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,13 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from typing import Any
 
 from lab.daemon.control import Call
 from lab.errors import LabError
-from lab.paths import PROJECT, LabPaths
+from lab.paths import LabPaths
 
 log = logging.getLogger(__name__)
 Json = Any
@@ -67,15 +70,7 @@ class EngineCall:
         return self._lock.acquire(timeout=2 * CANCEL_DEADLINE_S)
 
     def _run(self, call: Call, message: Mapping[str, Json]) -> Json:
-        with subprocess.Popen(
-            [sys.executable, "-m", "lab.daemon.engine_child"],
-            cwd=PROJECT,
-            # With bytecode, whatever the caller's own Python does: starting is most of a short run.
-            env={**os.environ, **message.get("environment", {}), "PYTHONDONTWRITEBYTECODE": ""},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        ) as process:
+        with start_child(message) as process:
             self._process = process
             assert process.stdin is not None  # noqa: S101 - for the type checker: both are pipes
             assert process.stdout is not None  # noqa: S101
@@ -115,3 +110,23 @@ class EngineCall:
                 os.killpg(process.pid, signal.SIGKILL)
         finally:
             os.close(ended)
+
+
+def start_child(message: Mapping[str, Json]) -> subprocess.Popen[bytes]:
+    """lab.daemon.engine_child of the checkout `message["project"]`, run by the Python `message["python"]`."""
+    try:
+        return subprocess.Popen(
+            [message["python"], "-m", "lab.daemon.engine_child"],
+            cwd=message["project"],
+            # With bytecode, whatever the caller's own Python does: starting is most of a short run.
+            env={**os.environ, **message.get("environment", {}), "PYTHONDONTWRITEBYTECODE": ""},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise LabError(
+            f"the lab's daemon cannot use {error.filename}: {error.strerror}",
+            hint="it sees another /run than you do, and only what it may read: run this from a checkout that is "
+            "neither there nor in a file system that was mounted after `lab up`",
+        ) from error

@@ -21,9 +21,16 @@ from pathlib import Path
 from lab.daemon.client import Client, not_running
 from lab.errors import LabError
 from lab.paths import PROJECT, LabPaths
+from lab.whole_file import write_whole
 
 START_DEADLINE_S = 30.0
 END_DEADLINE_S = 10.0
+# Settings by which a system keeps user namespaces to root: the value that does so, and one that does not.
+USER_NAMESPACES = {
+    "kernel.unprivileged_userns_clone": ("0", "1"),  # Debian's and Arch's kernels
+    "kernel.apparmor_restrict_unprivileged_userns": ("1", "0"),  # Ubuntu's
+    "user.max_user_namespaces": ("0", "10000"),
+}
 
 
 class Mode(StrEnum):
@@ -65,7 +72,7 @@ def record_supervisor(paths: LabPaths) -> None:
     ticks = start_ticks(os.getpid())
     if ticks is None:
         raise RuntimeError("this process is not in /proc")
-    supervisor_file(paths).write_text(json.dumps(asdict(Supervisor(os.getpid(), ticks))))
+    write_whole(supervisor_file(paths), json.dumps(asdict(Supervisor(os.getpid(), ticks))))
 
 
 def find(paths: LabPaths) -> Supervisor | None:
@@ -74,12 +81,24 @@ def find(paths: LabPaths) -> Supervisor | None:
         supervisor = Supervisor(**json.loads(supervisor_file(paths).read_text()))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
-        raise LabError(
-            f"{supervisor_file(paths)} is damaged: {error}",
-            hint="end the lab's `unshare` process by hand, then remove the lab's directory",
-        ) from error
+    except (ValueError, TypeError):  # damaged
+        return search(paths)
     return supervisor if supervisor.alive() else None
+
+
+def search(paths: LabPaths) -> Supervisor | None:
+    """The process that leads a session and writes into this lab's log is its supervisor: see `start`."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            leads = os.getsid(int(process.name)) == int(process.name)
+            if not leads or not paths.daemon_log.samefile(process / "fd" / "1"):
+                continue
+        except OSError:
+            continue  # it has ended, is somebody else's, or there is no log
+        ticks = start_ticks(int(process.name))
+        if ticks is not None:
+            return Supervisor(int(process.name), ticks)
+    return None
 
 
 @contextmanager
@@ -130,6 +149,16 @@ def require_socket_path(paths: LabPaths) -> None:
             f"the lab's directory has a path of {len(os.fsencode(paths.root))} bytes: {paths.root}",
             hint=f"at most {longest - 1} fit unix sockets; set CAUSEWAY_LAB_HOME to a shorter path, or shorten --name",
         )
+
+
+def require_visible(*paths: Path) -> None:
+    """The daemon has a /run of its own, and would find none of these there."""
+    for path in paths:
+        if path.resolve().is_relative_to("/run"):
+            raise LabError(
+                f"{path} is below /run, of which the lab has one of its own",
+                hint="use a checkout elsewhere; CAUSEWAY_LAB_HOME says where the lab keeps its files",
+            )
 
 
 def start(paths: LabPaths, mode: Mode = Mode.FULL, region: str = "us-east-1") -> Client:
@@ -196,14 +225,20 @@ def entry_module(mode: Mode) -> str:
     return "lab.daemon.service" if mode is Mode.API_ONLY else "lab.daemon.init"
 
 
-def namespace_hint() -> str:
-    """What an ordinary user can do where the system keeps namespaces to root."""
+def namespace_hint(sysctl: Path = Path("/proc/sys")) -> str:
+    """What an ordinary user can do where the system keeps namespaces to root; names the settings that do so here."""
     if os.geteuid() == 0:
         return "the lab needs mount, net and pid namespaces and /dev/net/tun (in a container: --privileged)"
+    mending = [
+        f"{key}={allowing}"
+        for key, (forbidding, allowing) in USER_NAMESPACES.items()
+        if (file := sysctl / key.replace(".", "/")).exists() and file.read_text().strip() == forbidding
+    ]
+    if mending:
+        return f"run `sudo sysctl {' '.join(mending)}`, or run the lab as root"
     return (
-        "an ordinary user needs unprivileged user namespaces and read-write access to /dev/net/tun; "
-        "run `sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0`, "
-        "or run the lab as root"
+        "an ordinary user needs unprivileged user namespaces, which no setting of this machine forbids, "
+        "but perhaps its container or chroot: run the lab as root"
     )
 
 

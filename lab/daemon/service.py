@@ -15,11 +15,13 @@ from typing import Any
 
 from lab.cloud import Cloud
 from lab.cloud.weather import EVERY_ACTION
+from lab.daemon.client import PROTOCOL
 from lab.daemon.control import Call, ControlServer
 from lab.daemon.engine_call import EngineCall
 from lab.daemon.launch import Mode
 from lab.daemon.park import Hooks, Park
 from lab.daemon.status import eni_at, host_named, status
+from lab.daemon.weather_call import require_sensible
 from lab.errors import LabError
 from lab.fabric import Fabric
 from lab.fabric.block import Block
@@ -104,8 +106,9 @@ class Lab:
         self.cloud.start()
         server = ControlServer(
             self.paths.control_socket,
+            self.paths.name,
             {
-                "ping": lambda _call, _message: "pong",
+                "ping": lambda _call, _message: {"protocol": PROTOCOL},
                 "host": lambda _call, message: self.host(message["host"]),
                 "status": lambda _call, _message: self.status(),
                 "fault": self.fault,
@@ -158,6 +161,7 @@ class Lab:
 
     def set_weather(self, _call: Call, message: Mapping[str, Json]) -> None:
         """Trouble of the API from the next call on; without a condition fair weather again."""
+        require_sensible(message)
         if message["condition"] is None:
             self.cloud.weather.clear(message["action"])
         else:

@@ -76,6 +76,7 @@ class Recorder:
     drift: dict[str, Step] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     unchanged: int = 0
+    touched: bool = False  # whether an operation that changes something was begun, and not only planned
     _began: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def take(self, event: EngineEvent) -> None:
@@ -94,6 +95,7 @@ class Recorder:
         self._began[metadata.urn, op] = time.monotonic()
         if _is_programs(metadata) and op not in QUIET:
             self.steps[metadata.urn] = _together(self.steps.get(metadata.urn), _step(metadata, op))
+            self.touched = self.touched or not planning
         if not planning:
             self._tell(metadata, "started")
 

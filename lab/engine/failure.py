@@ -37,7 +37,8 @@ def failure(
         lines = [line for line in str(error).splitlines() if line.strip()][-LAST_LINES:]
     if isinstance(error, automation.ConcurrentUpdateError):
         return LabError("another run of the engine holds the stack's lock", hint="wait until it has ended")
-    hint = "correct it and run the same command again; what succeeded is kept"
+    rest = "what succeeded is kept" if recorder.touched else "nothing was changed"
+    hint = f"correct it and run the same command again; {rest}"
     return LabError(f"stack {context.stack}: " + "\n".join(lines), hint=hint)
 
 

@@ -18,6 +18,7 @@ from lab.engine.context import EngineContext, Plugins
 from lab.engine.stack_config import stack_config
 from lab.errors import LabError
 from lab.paths import PROJECT
+from lab.whole_file import write_whole
 
 Json = Any
 PLUGINS = {"aws": "lab.providers.aws", "command": "lab.providers.command"}
@@ -105,11 +106,7 @@ def _write(file: Path, text: str, *, mode: int = 0o600, once: bool = False) -> N
     """Write a file as a whole, if it is not so already."""
     if file.exists() and (once or file.read_text() == text):
         return
-    part = file.with_name(f"{file.name}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
-    part.rename(file)
+    write_whole(file, text, mode=mode)
 
 
 def _encryption_salt(settings_file: Path) -> Mapping[str, Json]:

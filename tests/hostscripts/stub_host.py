@@ -26,7 +26,8 @@ class StubHost:
 
     def environment(self) -> dict[str, str]:
         """What the scripts take from a test."""
-        return {"CAUSEWAY_ROOT": str(self.root), "CAUSEWAY_PATH": f"{HERE / 'stubs'}:{os.environ['PATH']}"}
+        path = f"{HERE / 'stubs'}:{os.environ['PATH']}"
+        return {"CAUSEWAY_ROOT": str(self.root), "CAUSEWAY_PATH": path, "PATH": path}
 
     def state(self, concern: str, state: Json) -> None:
         """Write down what is wanted."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +123,30 @@ def status(host: StubHost, concern: str) -> dict[str, object]:
         concern
     ]
     return told
+
+
+@pytest.mark.parametrize("emptied", ["etc/causeway/routes.json", "opt/causeway/routes.sh"])
+def test_what_lost_its_content_is_not_taken_for_applied(stub_host: StubHost, emptied: str) -> None:
+    concern_does(stub_host, "routes", "true")
+    (stub_host.root / emptied).write_text("")
+    said = stub_host.apply(ok=False)
+    assert "routes: its state or its script is empty" in said
+    assert said.splitlines()[-2:] == [
+        "causeway: routes: failed",
+        "causeway: apply: error: not applied: routes",
+    ]
+
+
+def test_status_says_that_it_lacks_jq(stub_host: StubHost, tmp_path: Path) -> None:
+    """A user instance, which is not ours, need not have it."""
+    environment = {**os.environ, **stub_host.environment(), "CAUSEWAY_PATH": str(tmp_path)}
+    command = [str(stub_host.root / "opt/causeway/status")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("causeway: status: error: jq is missing")
+    assert line.endswith("run: apt-get install jq")
 
 
 def test_status_tells_whether_what_is_there_was_applied(stub_host: StubHost) -> None:

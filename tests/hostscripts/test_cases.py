@@ -22,8 +22,10 @@ def cases(name: str) -> list[Any]:
 
 def gre_link(device: Case) -> Case:
     """As `ip -j -d addr show` prints a GRE device."""
-    address, _, prefix_length = device.get("address", "").partition("/")
-    inet = [{"family": "inet", "local": address, "prefixlen": int(prefix_length or 0), "scope": "global"}]
+    inet = [
+        {"family": "inet", "local": address, "prefixlen": int(prefix_length), "scope": "global"}
+        for address, prefix_length in (network.split("/") for network in device.get("address", "").split())
+    ]
     return {
         "ifname": device["device"],
         "link_type": "gre",
@@ -39,7 +41,7 @@ def gre_link(device: Case) -> Case:
                 "okey": device["key"],
             },
         },
-        "addr_info": inet if address else [],
+        "addr_info": inet,
     }
 
 

@@ -94,6 +94,23 @@ def test_the_second_time_nothing_is_received(host: StubHost) -> None:
     assert (host.root / "opt/causeway/apply").stat() == before
 
 
+def test_what_was_applied_survives_a_power_failure(host: StubHost) -> None:
+    """It is on the disk before the command is over: nothing would write it again."""
+    send(
+        host,
+        text_of(
+            {**FILES, "/opt/causeway/apply": ("0755", '#!/bin/bash\necho applied >>"$CAUSEWAY_ROOT/done"\n')}
+        ),
+    )
+    directories = f"{host.root}/opt/causeway {host.root}/etc/causeway"
+    assert host.done() == ["applied", f"sync --file-system {directories}"]
+
+
+def test_what_failed_fails(host: StubHost) -> None:
+    send(host, text_of({**FILES, "/opt/causeway/apply": ("0755", "#!/bin/bash\nexit 3\n")}), ok=False)
+    assert host.done() == []
+
+
 def test_a_script_that_cannot_run_is_mended(host: StubHost) -> None:
     send(host, text_of(FILES))
     (host.root / "opt/causeway/apply").chmod(0o644)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import paramiko
@@ -27,9 +28,10 @@ WAIT_S = 60.0
 class LabUnderTest:
     """Drives a lab as a person would: by its command line, and by commands on its hosts."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, project: Path = PROJECT) -> None:
         self.name = name
         self.paths = LabPaths(name)
+        self._project = project  # the checkout whose command line it is
         self._sessions: dict[str, paramiko.SSHClient] = {}
 
     def command(
@@ -37,7 +39,9 @@ class LabUnderTest:
     ) -> subprocess.CompletedProcess[str]:
         """`python -m lab WORDS --name …`; with `check`, a failure shows what it said."""
         argv = [sys.executable, "-m", "lab", words[0], "--name", self.name, *words[1:]]
-        done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, timeout=timeout_s, **kwargs)
+        done = subprocess.run(
+            argv, cwd=self._project, capture_output=True, text=True, timeout=timeout_s, **kwargs
+        )
         if check:
             assert done.returncode == 0, f"{' '.join(argv)}\n{done.stdout}\n{done.stderr}"
         return done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from botocore.exceptions import ClientError
 from lab.paths import PROJECT
 from tests.lab.conftest import LabUnderTest, wait_until
 from tests.lab.test_lifecycle import changed
-from tests.lab.test_path import FUNC, HTTP, PROXY, USER, client
+from tests.lab.test_path import FUNC, HTTP, PROXY, client
 
 pytestmark = pytest.mark.lab
 
@@ -110,6 +111,22 @@ def test_exec_passes_input_output_and_status_through(lab: LabUnderTest) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (42, blob, b"wrong\n")
 
 
+def test_exec_tells_of_a_signal_as_shells_do(lab: LabUnderTest) -> None:
+    assert lab.command("exec", FUNC, "--", "kill -KILL $$", check=False).returncode == 128 + signal.SIGKILL
+
+
+def test_ctrl_c_ends_the_command_on_the_host_too(lab: LabUnderTest) -> None:
+    argv = [sys.executable, "-m", "lab", "exec", "--name", lab.name, FUNC, "--", "echo $$; exec sleep 600"]
+    with subprocess.Popen(
+        argv, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 128 + signal.SIGINT
+    wait_until("the command is gone", lambda: lab.exec(FUNC, [f"kill -0 {pid}"]).returncode != 0)
+
+
 def test_an_unplugged_user_eni_cuts_the_path_until_it_is_plugged(lab: LabUnderTest) -> None:
     lab.command("fault", "unplug", PROXY, "eth1")
     try:
@@ -140,25 +157,12 @@ def test_the_api_goes_down_and_comes_back(lab: LabUnderTest) -> None:
     assert ec2.describe_vpcs()["Vpcs"]
 
 
-def test_a_killed_host_is_seen_and_restarted(lab: LabUnderTest) -> None:
-    def machine() -> str:
-        return str(next(h for h in lab.status()["hosts"] if h["name"] == USER)["machine"]["state"])
-
-    lab.command("fault", "kill", USER)
-    lab.forget(USER)
-    assert machine() == "crashed"
-    said = lab.command("exec", USER, "--", "true", check=False)
-    assert said.returncode == 1
-    assert "Traceback" not in said.stderr
-    lab.command("fault", "restart", USER)
-    assert machine() == "running"
-    wait_until("it serves again", lambda: lab.exec(FUNC, [HTTP]).returncode == 0, 180)
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("fault", "burn", FUNC), "one of: kill"),
+        (("weather", "AssignPrivateIpAdresses", "--down"), "did you mean AssignPrivateIpAddresses?"),
+        (("weather", "--delay", "inf"), "seconds, from 0 to 3600"),
         (("fault", "unplug", FUNC, "eth9"), "it has eth0"),
         (("fault", "unplug", FUNC, "cable"), "eth0"),
         (("fault", "kill", "func-9"), "did you mean func-0?"),
@@ -227,9 +231,56 @@ def test_a_host_that_hangs_is_named_by_an_up_that_waits_for_it(lab: LabUnderTest
     lab.forget("func-1")
 
 
+def test_a_host_that_hangs_in_the_middle_of_a_command_is_named(lab: LabUnderTest) -> None:
+    """And once it is awake the command goes on."""
+    argv = [sys.executable, "-m", "lab", "exec", "--name", lab.name, FUNC, "--", "echo begun; cat"]
+    with subprocess.Popen(
+        argv, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "begun\n"
+        lab.command("fault", "hang", FUNC)
+        try:
+            assert "func-0 hangs: `lab fault resume func-0` wakes it" in process.stderr.readline()
+        finally:
+            lab.command("fault", "resume", FUNC)
+        out, err = process.communicate("the end\n", timeout=60)
+    assert (process.returncode, out) == (0, "the end\n"), err
+
+
 def test_logs_are_the_console(lab: LabUnderTest) -> None:
     assert lab.command("logs", PROXY).stdout
     assert lab.command("logs", "daemon").stdout
+
+
+def test_logs_go_on_as_the_console_does(lab: LabUnderTest) -> None:
+    argv = [sys.executable, "-m", "lab", "logs", "--name", lab.name, "--follow", FUNC]
+    with subprocess.Popen(argv, cwd=PROJECT, stdout=subprocess.PIPE) as logs:
+        assert logs.stdout is not None
+        assert logs.stdout.readline()
+        lab.succeed(FUNC, "echo a new line >/dev/ttyS0")
+        assert any(b"a new line" in line for line in logs.stdout)
+        logs.terminate()
+    assert logs.returncode == 128 + signal.SIGINT
+
+
+def test_status_names_what_scripts_rely_on(lab: LabUnderTest) -> None:
+    state = lab.status()
+    assert state["name"] == lab.name
+    assert state["ec2_endpoint"].startswith("http://127.0.0.1:")
+    assert set(state["credentials"]) == {"access_key_id", "secret_access_key"}
+    assert state["region"] == "us-east-1"
+    hosts = {host["name"]: host for host in state["hosts"]}
+    assert set(hosts) == {"func-0", "proxy-0", "user-alpha"}
+    proxy = hosts["proxy-0"]
+    assert proxy["instance_id"].startswith("i-")
+    assert (proxy["state"], proxy["machine"]["state"]) == ("running", "running")
+    assert proxy["addresses"] == ["192.168.4.4", "172.16.101.10"]
+    assert [(eni["device_index"], eni["addresses"], eni["plugged"]) for eni in proxy["enis"]] == [
+        (0, ["192.168.4.4"], True),
+        (1, ["172.16.101.10"], True),
+    ]
 
 
 def test_internet_reaches_public_addresses_and_no_private_one(lab: LabUnderTest) -> None:

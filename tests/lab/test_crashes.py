@@ -63,21 +63,36 @@ def processes_of(lab: LabUnderTest) -> list[str]:
     return found
 
 
-def namespaces() -> set[str]:
-    """Network namespaces of all processes, and named ones."""
-    named = {str(path) for path in Path("/run/netns").glob("*")}
-    used = set()
-    for link in Path("/proc").glob("[0-9]*/ns/net"):
+def processes_in(namespace: int) -> list[Path]:
+    """Processes of this machine that are in a network namespace, which is given as an open file."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            used.add(str(link.readlink()))
+            if os.path.samestat((process / "ns" / "net").stat(), os.fstat(namespace)):
+                found.append(process)
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
-    return named | used
+    return found
 
 
-def taps() -> set[str]:
-    """Network devices of this machine's own namespace."""
-    return {path.name for path in Path("/sys/class/net").iterdir()}
+def of_the_machine() -> dict[str, str]:
+    """What is this machine's own: devices, addresses, routes, filters, settings of its network, and mounts."""
+    asked = (
+        "ip -br link",
+        "ip -br address",
+        "ip route show table all",
+        "ip rule",
+        "nft --stateless list ruleset",
+    )
+    told = {line: subprocess.run(line.split(), capture_output=True, text=True).stdout for line in asked}
+    for file in (
+        "/proc/self/mounts",
+        "/proc/sys/net/ipv4/ip_forward",
+        "/proc/sys/net/ipv4/conf/all/rp_filter",
+    ):
+        told[file] = Path(file).read_text()
+    told["named namespaces"] = " ".join(sorted(path.name for path in Path("/run/netns").glob("*")))
+    return told
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
@@ -93,16 +108,24 @@ def test_an_interrupted_up_is_completed_by_the_next(fresh: LabUnderTest, signum:
 
 
 def test_down_in_the_middle_of_up_leaves_nothing(fresh: LabUnderTest) -> None:
-    before = namespaces(), taps()
+    own = of_the_machine()
     with start_up(fresh) as up:
         wait_for_hosts(fresh, up, 1)
+        assert of_the_machine() == own, "everything of a lab is in its own namespaces"
+        supervisor = launch.find(fresh.paths)
+        assert supervisor is not None
+        (init,) = launch.children(supervisor.pid)
+        internet = os.open(f"/proc/{init}/ns/net", os.O_RDONLY)
+        assert processes_in(internet)
         os.killpg(up.pid, signal.SIGKILL)
         up.wait(10)
     fresh.command("down")
     assert not fresh.paths.root.exists()
     assert not (fresh.paths.root.parent / f".{fresh.name}.lock").exists()
     assert processes_of(fresh) == []
-    assert (namespaces() - before[0], taps() - before[1]) == (set(), set())
+    assert processes_in(internet) == []
+    os.close(internet)
+    assert of_the_machine() == own
 
 
 def test_a_daemon_that_died_is_said_and_mended(fresh: LabUnderTest) -> None:

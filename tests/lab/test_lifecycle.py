@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import paramiko
 import pytest
 
+from lab.errors import LabError
 from lab.paths import PROJECT
 from tests.lab.conftest import LabUnderTest, wait_until
-from tests.lab.test_path import FUNC, HTTP, PROXY, USER_ADDRESS
+from tests.lab.test_path import FUNC, HTTP, PROXY, USER, USER_ADDRESS
 
 pytestmark = pytest.mark.lab
 
@@ -97,15 +101,6 @@ def test_func_hosts_come_and_go(lab: LabUnderTest) -> None:
     lab.forget("func-1")
 
 
-def test_a_restarted_proxy_comes_back_by_itself(lab: LabUnderTest) -> None:
-    before = lab.succeed(PROXY, "cat /proc/sys/kernel/random/boot_id")
-    lab.command("fault", "restart", PROXY)
-    lab.forget(PROXY)
-    wait_until("the path works again", lambda: lab.exec(FUNC, [HTTP]).returncode == 0, 180)
-    assert lab.succeed(PROXY, "cat /proc/sys/kernel/random/boot_id") != before
-    assert changed(lab.up("--refresh")) == set()
-
-
 def test_a_replaced_proxy_is_configured_by_the_same_up(lab: LabUnderTest) -> None:
     old = next(h["instance_id"] for h in lab.status()["hosts"] if h["name"] == PROXY)
     lab.up("--replace", PROXY)
@@ -116,18 +111,64 @@ def test_a_replaced_proxy_is_configured_by_the_same_up(lab: LabUnderTest) -> Non
     assert changed(lab.up()) == set()
 
 
-def test_an_edited_script_shows_on_exactly_the_hosts_that_have_it(lab: LabUnderTest) -> None:
-    script = PROJECT / "hostscripts" / "nat.sh"
-    original = script.read_text()
+def test_killed_and_restarted_hosts_come_back_by_themselves(lab: LabUnderTest) -> None:
+    """All at once, as after a power failure."""
+    boot_id = "cat /proc/sys/kernel/random/boot_id"
+    before = {host: lab.succeed(host, boot_id) for host in (FUNC, PROXY, USER)}
+    lab.command("fault", "kill", USER)
+    lab.forget(USER)
+    assert machine(lab, USER) == "crashed"
+    said = lab.command("exec", USER, "--", "true", check=False)
+    assert said.returncode == 1
+    assert f"`lab fault restart {USER}`" in said.stderr
+    assert "Traceback" not in said.stderr
+    for host in before:
+        lab.command("fault", "restart", host)
+        lab.forget(host)
+    assert machine(lab, USER) == "running"
     try:
-        script.write_text(original + "# edited\n")
-        steps = changed(lab.preview())
-        assert steps
-        assert all(name.startswith("proxy-0") and "nat" in name for _, name in steps), steps
-        assert changed(lab.up()) == steps
-        assert "# edited" in lab.succeed(PROXY, "tail -n 1 /opt/causeway/nat.sh")
-    finally:
-        script.write_text(original)
+        wait_until("the path works again", lambda: answers(lab, FUNC, HTTP), 180)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n" + "\n".join(told_by(lab, host) for host in before)) from error
+    assert [host for host, old in before.items() if lab.succeed(host, boot_id) == old] == []
+    assert changed(lab.up("--refresh")) == set()
+
+
+def told_by(lab: LabUnderTest, host: str) -> str:
+    """Why a host may not do what it should: what it says, or the end of its console if it lets nobody in."""
+    asked = "uptime; systemctl --no-pager --failed; journalctl --no-pager -b -u causeway | tail -n 30"
+    try:
+        said = lab.exec(host, [asked]).stdout.decode()
+    except (LabError, OSError, paramiko.SSHException) as error:
+        said = f"{error}\n{lab.command('logs', host).stdout[-2000:]}"
+    return f"── {host}, {machine(lab, host)}\n{said}"
+
+
+def machine(lab: LabUnderTest, host: str) -> str:
+    """What `status` says of a host's machine."""
+    return str(next(h for h in lab.status()["hosts"] if h["name"] == host)["machine"]["state"])
+
+
+def answers(lab: LabUnderTest, host: str, line: str) -> bool:
+    """Whether a host lets us in and a command there succeeds."""
+    try:
+        return lab.exec(host, [line]).returncode == 0
+    except (LabError, OSError, paramiko.SSHException):
+        return False
+
+
+def test_an_edited_script_shows_on_exactly_the_hosts_that_have_it(lab: LabUnderTest, tmp_path: Path) -> None:
+    """In another checkout, whose program its command line runs in the same lab."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(PROJECT, checkout, ignore=shutil.ignore_patterns(".*", "build", "__pycache__"))
+    edited = LabUnderTest(lab.name, checkout)
+    script = checkout / "hostscripts" / "nat.sh"
+    script.write_text(script.read_text() + "# edited\n")
+    steps = changed(edited.preview())
+    assert steps
+    assert all(name.startswith("proxy-0") and "nat" in name for _, name in steps), steps
+    assert changed(edited.up()) == steps
+    assert "# edited" in lab.succeed(PROXY, "tail -n 1 /opt/causeway/nat.sh")
     lab.up()
     assert "# edited" not in lab.succeed(PROXY, "cat /opt/causeway/nat.sh")
 

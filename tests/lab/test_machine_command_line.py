@@ -77,3 +77,8 @@ def test_paths_and_names_may_have_commas() -> None:
 
 def test_fifteen_nics_fit() -> None:
     assert len(NIC_SLOTS) >= 15
+
+
+def test_a_guest_that_boots_while_the_machine_is_busy_does_not_give_up_its_timer() -> None:
+    (arguments,) = options(command(HARDWARE, 3, paused=True, incoming=False), "-append")
+    assert "no_timer_check" in arguments.split()

@@ -15,6 +15,8 @@ import boto3
 import botocore.config
 import pytest
 
+from lab.daemon.client import Client
+from lab.path_check import check_paths, picture
 from tests.lab.conftest import LabUnderTest, client_options
 
 pytestmark = pytest.mark.lab
@@ -164,10 +166,37 @@ def test_a_foreign_source_in_the_tunnel_is_dropped_and_counted(lab: LabUnderTest
     lab.succeed(FUNC, HTTP)
 
 
+def test_the_mtu_is_right_on_each_device(lab: LabUnderTest) -> None:
+    mtus = "ip -j link show | jq -c 'map({(.ifname): .mtu}) | add | del(.lo)'"
+    seen = {
+        "func host": lab.json(FUNC, mtus),
+        "proxy": lab.json(PROXY, mtus),
+        "tenant": lab.json(PROXY, f"{IN_TENANT} {mtus}"),
+        "user instance": lab.json(USER, mtus),
+    }
+    assert seen["func host"].items() >= {"eth0": 9001, "mgre1": 9001 - 28}.items()
+    assert seen["proxy"]["eth0"] == 9001
+    assert seen["tenant"].items() >= {"mgre1": 9001 - 28, "user1": 9001}.items()
+    assert seen["user instance"]["eth0"] == 9001
+
+
+def test_the_path_check_measures_what_is(lab: LabUnderTest) -> None:
+    """And draws it as the README has it."""
+    outputs = json.loads(lab.paths.outputs.read_text())
+    lab.succeed(FUNC, "ip link set eth0 mtu 5000; ip link set mgre1 mtu 4000")
+    try:
+        (path,) = check_paths(Client(lab.paths), outputs)
+    finally:
+        lab.succeed(FUNC, "ip link set eth0 mtu 9001; /opt/causeway/apply tunnel")
+    assert path.underlay_mtu == 5000
+    assert path.mtu == {"func-0 mgre1": 4000, "proxy-0 mgre1": 9001 - 28, "proxy-0 user1": 9001}
+    drawing = picture(path, outputs)
+    assert "MTU 4000 in 5000" in drawing
+    assert "MTU 8973 → 9001" in drawing
+    assert f"from {path.seen_address}" in drawing
+
+
 def test_full_size_segments_pass_with_df(lab: LabUnderTest) -> None:
-    assert lab.json(FUNC, "ip -j link show dev mgre1")[0]["mtu"] == 9001 - 28
-    assert lab.json(PROXY, f"{IN_TENANT} ip -j link show dev mgre1")[0]["mtu"] == 9001 - 28
-    assert lab.json(PROXY, f"{IN_TENANT} ip -j link show dev user1")[0]["mtu"] == 9001
     size = 9001 - 28 - 28
     lab.succeed(FUNC, f"ping -c 2 -W 2 -M do -s {size} {USER_ADDRESS}")
     lab.fail(FUNC, f"ping -c 1 -W 2 -M do -s {size + 1} {USER_ADDRESS}")

@@ -18,12 +18,12 @@ pytestmark = pytest.mark.lab
 README = (PROJECT / "README.md").read_text()
 
 
-def block(heading: str) -> list[str]:
-    """The lines of the first code block below a heading."""
+def block(heading: str, number: int = 0) -> list[str]:
+    """The lines of a code block below a heading; the first one, if none is said."""
     below = README.split(f"\n{heading}\n", 1)[1]
-    found = re.search(r"^```\n(.*?)^```$", below, re.MULTILINE | re.DOTALL)
-    assert found, heading
-    return found[1].splitlines()
+    found = re.findall(r"^```\n(.*?)^```$", below, re.MULTILINE | re.DOTALL)
+    assert len(found) > number, heading
+    return str(found[number]).splitlines()
 
 
 def run(script: str, **environment: str) -> str:
@@ -51,12 +51,27 @@ def test_the_labs_commands(lab: LabUnderTest) -> None:
         if " capture " in line:
             talking.start()
         try:
-            run(line, CAUSEWAY_LAB_NAME=lab.name)
+            said = run(line, CAUSEWAY_LAB_NAME=lab.name)
         finally:
             ended.set()
             if talking.ident is not None:
                 talking.join()
+        if line.endswith(" lab up"):
+            assert_shows_hosts_and_path(said)
     lab.succeed(FUNC, HTTP)
+
+
+def assert_shows_hosts_and_path(said: str) -> None:
+    """A table of hosts and a drawing, in the form that the README shows: other numbers, else the same."""
+
+    def form(text: str) -> list[str]:
+        return [
+            re.sub(r"i-[0-9a-f]+|[\d.]+ ms|198\.19\.0\.\d+|[─ ]+|\d+$", " ", line)
+            for line in text.splitlines()
+        ]
+
+    shown = block("## The two commands", 1)
+    assert form(said) == form("\n".join(shown[2:]))  # what precedes it are the stages, on standard error
 
 
 def test_the_empty_clouds_commands() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 
@@ -60,6 +61,15 @@ def groups_open_nothing_by_themselves(graph: Graph) -> Iterator[str]:
         dependency for entry in graph.of_type(DEFAULT_GROUP).values() for dependency in entry["dependsOn"]
     }
     yield from (key for key in graph.of_type(VPC) if key not in emptied)
+
+
+def descriptions_are_what_ec2_takes(graph: Graph) -> Iterator[str]:
+    """Of groups and rules: at most 255 of few characters. An apostrophe is none of them."""
+    for key, entry in graph.of_type(GROUP, INGRESS, EGRESS).items():
+        if not re.fullmatch(
+            r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}", entry["inputs"].get("description", "")
+        ):
+            yield key
 
 
 def every_protocol_only_on_user_enis(graph: Graph) -> Iterator[str]:
@@ -202,6 +212,7 @@ RULES: tuple[Rule, ...] = (
     no_way_in_from_everywhere,
     ssh_from_the_operator_only,
     groups_open_nothing_by_themselves,
+    descriptions_are_what_ec2_takes,
     every_protocol_only_on_user_enis,
     out_to_everywhere_for_packages_only,
     packages_can_be_fetched,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -74,10 +75,15 @@ class SshServer:
                 continue
             transport = paramiko.Transport(stream)
             self._open.append(transport)
+            session = _Session(self, transport)
+            transport._channel_handler_table = {  # type: ignore[attr-defined]
+                **transport._channel_handler_table,  # type: ignore[attr-defined]
+                paramiko.common.MSG_CHANNEL_REQUEST: session.request,
+            }
             transport.add_server_key(self.host_key)
             transport.set_subsystem_handler("sftp", paramiko.SFTPServer, DiskSftp)
             try:
-                transport.start_server(server=_Session(self, transport))
+                transport.start_server(server=session)
             except (OSError, EOFError, paramiko.SSHException):  # the client does not like what it sees
                 transport.close()
 
@@ -86,6 +92,16 @@ class _Session(paramiko.ServerInterface):
     def __init__(self, server: SshServer, transport: paramiko.Transport) -> None:
         self._server, self._transport = server, transport
         self._environment: dict[int, dict[str, str]] = {}
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def request(self, channel: paramiko.Channel, message: paramiko.Message) -> None:
+        """Also of a signal for the command, which paramiko's servers refuse."""
+        body = paramiko.Message(message.get_remainder())
+        if body.get_text() != "signal":
+            channel._handle_request(message)  # type: ignore[attr-defined]
+            return
+        body.get_boolean()  # whether a reply is wanted, which it must not be
+        os.killpg(self._processes[channel.chanid].pid, signal.Signals[f"SIG{body.get_text()}"])
 
     def get_allowed_auths(self, username: str) -> str:
         return "publickey"
@@ -105,7 +121,16 @@ class _Session(paramiko.ServerInterface):
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         environment = {**os.environ, **self._environment.get(channel.chanid, {})}
-        threading.Thread(target=_run, args=(channel, command.decode(), environment), daemon=True).start()
+        process = subprocess.Popen(
+            ["sh", "-c", command.decode()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+        self._processes[channel.chanid] = process
+        threading.Thread(target=_run, args=(channel, process), daemon=True).start()
         return True
 
     def check_channel_direct_tcpip_request(
@@ -138,14 +163,8 @@ def _pump(source: socket.socket | paramiko.Channel, target: socket.socket | para
             end.shutdown(socket.SHUT_RDWR)
 
 
-def _run(channel: paramiko.Channel, command: str, environment: dict[str, str]) -> None:
-    with subprocess.Popen(
-        ["sh", "-c", command],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-    ) as process:
+def _run(channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
+    with process:
         assert process.stdin is not None
         readers = [
             threading.Thread(target=_copy, args=(process.stdout, channel.sendall)),
@@ -159,8 +178,25 @@ def _run(channel: paramiko.Channel, command: str, environment: dict[str, str]) -
         for reader in readers:
             reader.join()
         with suppress(OSError, EOFError):  # the client is gone
-            channel.send_exit_status(process.wait())
+            if process.wait() < 0:
+                _send_exit_signal(channel, signal.Signals(-process.returncode).name.removeprefix("SIG"))
+            else:
+                channel.send_exit_status(process.returncode)
         channel.close()
+
+
+def _send_exit_signal(channel: paramiko.Channel, name: str) -> None:
+    """As RFC 4254, 6.10 has it."""
+    message = paramiko.Message()
+    message.add_byte(bytes([paramiko.common.MSG_CHANNEL_REQUEST]))
+    message.add_int(channel.remote_chanid)
+    message.add_string("exit-signal")
+    message.add_boolean(False)
+    message.add_string(name)
+    message.add_boolean(False)  # no core was dumped
+    message.add_string("")
+    message.add_string("")
+    channel.get_transport()._send_user_message(message)  # type: ignore[attr-defined]
 
 
 def _copy(source: object, send: object) -> None:

@@ -192,3 +192,10 @@ def test_the_instance_type_limits_addresses_per_interface(lab: LabUnderTest) -> 
     lab.ec2.assign_private_ip_addresses(NetworkInterfaceId=eni, SecondaryPrivateIpAddressCount=3)
     assert code_of(lambda: assign(lab, eni, HAVIP, move=True)) == "PrivateIpAddressLimitExceeded"
     assert len(ips(lab, eni)) == 4
+
+
+def test_an_address_is_not_assigned_twice_in_one_call(lab: LabUnderTest) -> None:
+    eni = lab.eni(lab.subnet(), "10.0.1.4")
+    twice = partial(lab.ec2.assign_private_ip_addresses, PrivateIpAddresses=["10.0.1.5", "10.0.1.5"])
+    assert code_of(partial(twice, NetworkInterfaceId=eni)) == "InvalidParameterValue"
+    assert [str(address) for address in lab.world.enis[eni].private_ips] == ["10.0.1.4"]

@@ -223,3 +223,28 @@ def test_the_world_knows_groups_by_name(lab: LabUnderTest) -> None:
     hosts = lab.group(lab.vpc(), "hosts")
     assert lab.world.security_groups[hosts].name == "hosts"
     assert {group.name for group in lab.world.security_groups.values()} == {"default", "hosts"}
+
+
+def test_an_interface_is_in_five_groups_at_most(lab: LabUnderTest) -> None:
+    vpc = lab.vpc()
+    subnet = lab.subnet(vpc=vpc)
+    groups = [lab.group(vpc, f"hosts-{index}") for index in range(6)]
+    make = partial(lab.ec2.create_network_interface, SubnetId=subnet)
+    assert code_of(partial(make, Groups=groups)) == "SecurityGroupsPerInterfaceLimitExceeded"
+    eni = make(Groups=groups[:5])["NetworkInterface"]["NetworkInterfaceId"]
+    modify = partial(lab.ec2.modify_network_interface_attribute, NetworkInterfaceId=eni)
+    assert code_of(partial(modify, Groups=groups)) == "SecurityGroupsPerInterfaceLimitExceeded"
+    assert len(lab.world.enis[eni].group_ids) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "description"),
+    [("sg-hosts", "for a test"), ("hösts", "for a test"), ("hosts", "für einen Test"), ("hosts", "x" * 256)],
+)
+def test_names_and_descriptions_of_groups_that_aws_does_not_take(
+    lab: LabUnderTest, name: str, description: str
+) -> None:
+    vpc = lab.vpc()
+    make = partial(lab.ec2.create_security_group, VpcId=vpc)
+    assert code_of(partial(make, GroupName=name, Description=description)) == "InvalidParameterValue"
+    make(GroupName="hosts", Description="Proxies: GRE (47), ports 1-2; from/to {all} $x [a]=b+c&d!*@#_.")

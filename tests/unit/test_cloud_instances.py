@@ -367,8 +367,14 @@ def test_pages(lab: LabUnderTest) -> None:
 def test_what_does_not_exist(lab: LabUnderTest) -> None:
     assert code_of(lambda: lab.ec2.describe_instances(InstanceIds=["i-0"])) == "InvalidInstanceID.NotFound"
     assert code_of(lambda: lab.ec2.stop_instances(InstanceIds=["x"])) == "InvalidInstanceID.Malformed"
-    tag = partial(lab.ec2.create_tags, Resources=["i-0123456789abcdef0"], Tags=[{"Key": "a", "Value": "b"}])
-    assert code_of(tag) == "InvalidID"
+    tag = partial(lab.ec2.create_tags, Tags=[{"Key": "a", "Value": "b"}])
+    for prefix, code in (
+        ("i", "InvalidInstanceID.NotFound"),
+        ("eni", "InvalidNetworkInterfaceID.NotFound"),
+        ("sg", "InvalidGroup.NotFound"),
+        ("thing", "InvalidID"),
+    ):
+        assert code_of(partial(tag, Resources=[f"{prefix}-0123456789abcdef0"])) == code
 
 
 def test_tags_go_with_their_resource(lab: LabUnderTest) -> None:

@@ -205,6 +205,7 @@ def test_a_client_token_makes_one_interface(lab: LabUnderTest) -> None:
     assert (
         make()["NetworkInterface"]["NetworkInterfaceId"] == make()["NetworkInterface"]["NetworkInterfaceId"]
     )
+    assert code_of(lambda: make(Description="another")) == "IdempotentParameterMismatch"
     assert len(lab.world.enis) == 1
 
 

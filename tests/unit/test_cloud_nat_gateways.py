@@ -150,6 +150,8 @@ def test_a_client_token_makes_one_nat_gateway(lab: LabUnderTest) -> None:
     network = Network(lab)
     first, second = (network.gateway(ClientToken="once")["NatGatewayId"] for _ in range(2))
     assert first == second
+    other = partial(network.create, ClientToken="once", PrivateIpAddress="10.0.1.77")
+    assert code_of(other) == "IdempotentParameterMismatch"
 
 
 @pytest.mark.parametrize("name", ["nat-gateway-id", "subnet-id", "vpc-id", "state", "tag:Name"])

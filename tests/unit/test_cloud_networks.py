@@ -138,6 +138,18 @@ def test_host_bits_of_prefixes_are_cleared(lab: LabUnderTest) -> None:
     assert code_of(lambda: lab.subnet("10.9.5.200/25", vpc=made["VpcId"])) == "InvalidSubnet.Conflict"
 
 
+@pytest.mark.parametrize("cidr", ["10.9.0.0/16", "10.9.128.0/20", "10.8.0.0/15", "10.10.0.0/29"])
+def test_a_vpc_has_no_prefix_twice(lab: LabUnderTest, cidr: str) -> None:
+    vpc = lab.vpc("10.9.0.0/16")
+    associate = partial(lab.ec2.associate_vpc_cidr_block, VpcId=vpc)
+    assert code_of(partial(associate, CidrBlock=cidr)) == "InvalidVpc.Range"
+    assert lab.world.vpcs[vpc].cidrs == (IPv4Network("10.9.0.0/16"),)
+    added = associate(CidrBlock="10.10.0.0/16")["CidrBlockAssociation"]["AssociationId"]
+    assert code_of(partial(associate, CidrBlock="10.10.0.0/17")) == "InvalidVpc.Range"
+    lab.ec2.disassociate_vpc_cidr_block(AssociationId=added)
+    associate(CidrBlock="10.10.0.0/16")
+
+
 def test_the_default_vpc_appears_when_something_is_in_it(lab: LabUnderTest) -> None:
     assert lab.world.vpcs == {}
     made = lab.ec2.run_instances(ImageId=IMAGE_ID, InstanceType="t3.small", MinCount=1, MaxCount=1)

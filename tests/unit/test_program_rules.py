@@ -124,6 +124,10 @@ DOCTORED: list[tuple[Rule, Doctor]] = [
     ),
     (rules.groups_open_nothing_by_themselves, remove_default_group),
     (
+        rules.descriptions_are_what_ec2_takes,
+        set_input(f"{GROUP}::platform-func", "description", "the operator's"),
+    ),
+    (
         rules.every_protocol_only_on_user_enis,
         add_rule(EGRESS, "platform-func", cidrIpv4="172.16.101.0/24", ipProtocol="-1"),
     ),

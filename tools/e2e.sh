@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# The tests with real guests. Half of their time is spent waiting for a guest, so three lanes run side by side: two drive
+# labs, a file of tests at a time, and one forks into namespaces of its own, which a process that has threads (gRPC's,
+# or those of a pytest worker) may not.
+#
+#   e2e.sh [PYTEST ARGUMENT…]    for both kinds of lanes, say: -k interrupted
+set -euo pipefail
+cd "$(dirname "$0")/.."
+unset PYTHONDONTWRITEBYTECODE
+pytest=(.venv/bin/python -m pytest -q "$@")
+shopt -s nullglob
+forking=(tests/lab/test_{fabric,metadata,machine}_*.py)
+
+# With -k a lane may have nothing to run: pytest's 5.
+ran() { "$@" || (($? == 5)); }
+
+said=$(mktemp)
+ran "${pytest[@]}" "${forking[@]}" >"$said" 2>&1 &
+lane=$!
+trap 'kill "$lane" 2>/dev/null || true; rm -f "$said"' EXIT
+
+failed=0
+ran "${pytest[@]}" -n 2 --dist loadfile tests/lab "${forking[@]/#/--ignore=}" || failed=1
+wait "$lane" || failed=1
+echo "fabric, metadata and machines:"
+cat "$said"
+exit "$failed"
