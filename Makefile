@@ -2,7 +2,7 @@
 SHELL := /usr/bin/env bash
 PYTHON := .venv/bin/python
 
-.PHONY: help setup lab down test check unit e2e bench lock schema clean
+.PHONY: help setup lab down test check unit e2e pair bench lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -22,10 +22,13 @@ check: setup ## Format, lint, types, shellcheck, unit tests; under a minute when
 	@tools/check.sh
 
 unit: setup ## The fast tests alone
-	@$(PYTHON) -m pytest -q -n auto --dist worksteal -m "not lab" tests/unit tests/hostscripts
+	@$(PYTHON) -m pytest -q -n auto --dist worksteal -m "not lab and not slow" tests/unit tests/hostscripts
 
 e2e: setup ## The tests with real guests
 	@tools/e2e.sh
+
+pair: setup ## Two proxies of real guests fail in every way (minutes; nothing else should run on the machine)
+	@$(PYTHON) -m pytest -q tests/lab/test_pair_guests.py
 
 bench: setup ## Measure speed and memory; prints a table, writes build/bench.json
 	@$(PYTHON) -m ops bench

@@ -145,7 +145,8 @@ readonly KEEPALIVED_CONF='
 
 services_run() {
   local unit
-  if [[ $RESTART == yes ]] || unit_is_new; then
+  if unit_is_new; then RESTART=yes; fi
+  if [[ $RESTART == yes ]]; then
     run systemctl daemon-reload
     run systemctl restart "${UNITS[@]}"
     return

@@ -4,12 +4,12 @@
 #   pair_health.sh NAME NIC MAC ADDRESS HAVIP TUNNEL TABLE…      run inside the namespace, by pair_watch.sh
 #
 #   health NAME ok        what is checked has been right for a second
-#   health NAME WHAT      it has been wrong twice in a row, and WHAT
-#   kernel NAME 0|1       the HaVip is an address here, or is not; twice a second at least
+#   health NAME WHAT      it is wrong, and WHAT
+#   kernel NAME 0|1       the HaVip is an address here, or is not; once a second at least
 #
 # ADDRESS, where it is not "-", is one that has to be here. TUNNEL is "-" in the root namespace, which forwards nothing.
-# Ten times a second, without a single fork: only files of the kernel are read; the list of addresses
-# twice a second. The nft tables, which no file tells, are looked for every two seconds.
+# Five times a second, without a single fork: only files of the kernel are read; the list of
+# addresses once a second. The nft tables, which no file tells, are looked for every five seconds.
 
 # shellcheck source=hostscripts/lib.sh
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
@@ -18,26 +18,26 @@ trap - ERR
 
 readonly NAME=$1 NIC=$2 MAC=$3 ADDRESS=$4 HAVIP=$5 TUNNEL=$6 TABLES=("${@:7}")
 readonly NET=$ROOT/sys/class/net PROC=$ROOT/proc
-readonly PERIOD_S=0.1 GOOD_AFTER=10 BAD_AFTER=2 TABLES_EVERY=20 ADDRESSES_EVERY=5
+readonly PERIOD_S=0.2 GOOD_AFTER=5 TABLES_EVERY=25 ADDRESSES_EVERY=5 # in rounds
 
 main() {
-  local never said='' good=0 bad=0 round=0 tables='' had=''
+  local never said='' good=0 round=0 tables='' had=''
   exec {never}<> <(:) # nothing ever comes from it: sleeps without a process
   while :; do
     ((round % TABLES_EVERY)) || tables=$(what_is_wrong_with_tables)
     ((round % ADDRESSES_EVERY)) || addresses_are_read
     WRONG=
     path_is_checked
-    WRONG=${WRONG:-$tables}
+    [[ -z $tables ]] || wrong "$tables"
     if [[ -z $WRONG ]]; then
-      good=$((good + 1)) bad=0
+      good=$((good + 1))
     else
-      good=0 bad=$((bad + 1))
+      good=0
     fi
     if [[ $good -ge $GOOD_AFTER && $said != ok ]]; then
       said=ok
       echo "health $NAME ok"
-    elif [[ $bad -ge $BAD_AFTER && $said != "$WRONG" ]]; then
+    elif [[ -n $WRONG && $said != "$WRONG" ]]; then
       said=$WRONG
       echo "health $NAME $said"
     fi
@@ -58,16 +58,18 @@ path_is_checked() {
     return
   fi
   { read -r carrier <"$NET/$NIC/carrier"; } 2>/dev/null # cannot be read while the device is down
-  [[ $carrier == 1 ]] || WRONG="$NIC has no carrier"
-  device_is_up "$NIC" || WRONG="$NIC is down"
-  [[ $ADDRESS == - || $LOCAL == *" $ADDRESS "* ]] || WRONG="$NIC has lost $ADDRESS"
+  device_is_up "$NIC" || wrong "$NIC is down"
+  [[ $carrier == 1 ]] || wrong "$NIC has no carrier"
+  [[ $ADDRESS == - || $LOCAL == *" $ADDRESS "* ]] || wrong "$NIC has lost $ADDRESS"
   [[ $LOCAL != *" $HAVIP "* ]] || HAS_HAVIP=1
   [[ $TUNNEL != - ]] || return
-  device_is_up "$TUNNEL" || WRONG="$TUNNEL is down, or not there"
+  device_is_up "$TUNNEL" || wrong "$TUNNEL is down, or not there"
   read -r forward <"$PROC/sys/net/ipv4/ip_forward"
-  [[ $forward == 1 ]] || WRONG="ip_forward is off"
-  has_route "$NIC" && has_route "$TUNNEL" || WRONG="a route is not there"
+  [[ $forward == 1 ]] || wrong "ip_forward is off"
+  if ! has_route "$NIC" || ! has_route "$TUNNEL"; then wrong "a route is not there"; fi
 }
+
+wrong() { WRONG=${WRONG:-$1}; }
 
 device_is_up() {
   local flags=0

@@ -38,7 +38,7 @@ readonly BACK_OFF_MS=200 BACK_OFF_MAX_MS=2000
 readonly GIVE_UP_MS=5000 # claims that AWS refuses
 readonly SILENCE_MS=1000 PATIENCE_MS=30000 NOBODY_TOOK_MS=3000 NOBODY_ACTIVE_MS=2000
 readonly OFFER_MS=15000 # how often one that serves with a broken path offers its place
-readonly START_MS=20000 HEALTH_TAKES_MS=15000 RESYNC_MS=60000 ASLEEP_MS=2000 STUCK_MS=20000
+readonly START_MS=20000 HEALTH_TAKES_MS=15000 RESYNC_MS=60000 ASLEEP_MS=2000 STUCK_MS=20000 SYNC_EVERY_MS=15000
 
 # ── what is so ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,6 +129,7 @@ is_renewed() {
   for pid in "${HELPERS[@]}" "${IP_PIDS[@]}" "$CURL_PID" "$POLL_PID"; do
     ((pid == 0)) || kill "$pid" 2>/dev/null
   done
+  exec {POLL}>&-
   exec "$BASH" "$0" "$ROLE" "$PHASE" "$WAS_WHOLE" "$DEAF" "$ASIDE" "$LAST_RESORT" "$CLEAN" "$SINCE" "$REASON"
 }
 
@@ -136,8 +137,7 @@ is_renewed() {
 woke_up() {
   say "did not run for $1 ms"
   CLAIMING=0 WAS_WHOLE=1 METADATA_AT=$NOW NEXT_CLAIM_AT=$((NOW + 1000))
-  curl_is_stopped
-  curl_waits
+  curl_is_made_anew
   poll_is fast
 }
 
@@ -175,7 +175,7 @@ keepalived_says() {
     MASTER) becomes_active ;;
     BACKUP)
       ((DEAF == 0)) || is_deaf 0
-      ((CLAIMING == 0)) || curl_is_stopped
+      ((CLAIMING == 0)) || curl_is_made_anew
       ((ASIDE)) || state_is standby "the other one is active"
       ;;
     FAULT) ((ASIDE)) || state_is fault "keepalived finds a fault of its own, say of the NIC" ;;
@@ -264,9 +264,10 @@ curl_waits() {
   CURL_PID=$!
 }
 
-curl_is_stopped() {
+curl_is_made_anew() {
   ((CURL_PID == 0)) || kill "$CURL_PID" 2>/dev/null
-  CURL_PID=0 CLAIMING=0
+  CLAIMING=0
+  curl_waits
 }
 
 # claimed HAVIP…: all in one go, each a call of its own, since each has an ENI of its own.
@@ -292,10 +293,7 @@ write-out = \"claim $i %{http_code}\\n\"
 "
   done
   # Only one that has not read yet: writing to the pipe waits for a reader.
-  if ((CLAIMING)) || ! kill -0 "$CURL_PID"; then
-    curl_is_stopped
-    curl_waits
-  fi
+  if ((CLAIMING)) || ! is_there "$CURL_PID" -; then curl_is_made_anew; fi
   printf '%s' "${text#next$'\n'}" >"$CLAIM_FIFO"
   CLAIMING=1 CLAIMED_AT=$NOW
 } 2>/dev/null
@@ -326,8 +324,7 @@ curl_is_done() {
 claims_go_on() {
   local i lacking=()
   if ((CLAIMING && NOW - CLAIMED_AT > CLAIM_TAKES_MS)); then
-    curl_is_stopped
-    curl_waits
+    curl_is_made_anew
   fi
   ((CLAIMING == 0 && NOW >= NEXT_CLAIM_AT)) || return 0
   for i in "${!NAMES[@]}"; do
@@ -360,7 +357,7 @@ metadata_says() {
     LISTED[i]=${bits:i:1}
     if [[ ${LISTED[i]} == 0 ]]; then
       all=0
-      ((GOT[i] == 0)) || contested=1
+      ((GOT[i] == 0)) || contested=1 GRANTED_AT[i]=-1000000
     fi
   done
   addresses_follow
@@ -489,8 +486,7 @@ stands_aside() {
   ASIDE=1 ASIDE_AT=$NOW PONG_AT=$NOW HEARD_AT=0 HEARD='' ASKED_AT=0
   say "stands aside: $2"
   state_is "$1" "$2"
-  curl_is_stopped # its claim might come after the other's
-  curl_waits
+  curl_is_made_anew # its claim might come after the other's
   is_deaf 0
   addresses_follow
   poll_is fast
@@ -614,7 +610,7 @@ due() {
       fi
       ;;
   esac
-  if ((NOW - SYNC_CHECKED_AT > 5000)); then sync_is_looked_at; fi
+  if ((NOW - SYNC_CHECKED_AT > SYNC_EVERY_MS)); then sync_is_looked_at; fi
   if ((NOW - ALIVE_AT > 1000)); then
     ALIVE_AT=$NOW
     echo "$NOW" >"$DIRECTORY/alive"
@@ -663,14 +659,14 @@ processes_run() {
     is_there "${IP_PIDS[i]}" "$namespace" || ip_waits "$i"
     is_there "${HELPERS[i]}" "$namespace" || helper_runs "$i"
   done
-  ((CLAIMING)) || kill -0 "$CURL_PID" || curl_waits
-  if ((POLL_PID == 0)) || ! kill -0 "$POLL_PID" || ((NOW - METADATA_AT > 3000 && NOW - POLL_STARTED_AT > 3000)); then
+  ((CLAIMING)) || is_there "$CURL_PID" - || curl_waits
+  if ! is_there "$POLL_PID" - || ((NOW - METADATA_AT > 3000 && NOW - POLL_STARTED_AT > 3000)); then
     poll_runs
   fi
-} 2>/dev/null
+}
 
 is_there() {
-  (($1)) && kill -0 "$1" && [[ $2 == - || $ROOT/proc/$1/ns/net -ef $ROOT/run/netns/$2 ]]
+  (($1)) && kill -0 "$1" 2>/dev/null && [[ $2 == - || $ROOT/proc/$1/ns/net -ef $ROOT/run/netns/$2 ]]
 }
 
 helper_runs() {

@@ -7,7 +7,8 @@
 # state: {"tenants": [{"tenant", "namespace", "device": "sync1", "address": "169.254.254.1", "peer": "169.254.254.2"}]}
 #
 # The service of a namespace is causeway-sync@NAMESPACE. Its configuration stands in /run/causeway/sync. What comes from the
-# other side goes into the kernel at once (DisableExternalCache): nothing is left to commit when it is needed. The price:
+# other side goes into the kernel at once (DisableExternalCache): nothing is left to commit when it is needed. (Committing
+# 1,000 entries takes 25 ms on a machine, some ten times that in an emulated guest, on the way of every failover.) The price:
 # entries of the standby are forgotten by its kernel when their time is over there, so the watcher of the pair has the
 # active one tell all of them again every minute. TCP, UDP and ICMP, with their translations. No windows are compared
 # afterwards: `forward` has conntrack be liberal, and believe flows whose beginning it has not seen.

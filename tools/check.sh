@@ -23,4 +23,4 @@ step "shfmt" $bin/shfmt -d -i 2 -ci "${shell_files[@]}"
 step "mypy" $bin/mypy --no-error-summary
 # One worker more than cores: the tests of the host scripts also wait, for the kernel.
 workers=$(($(nproc) + 1))
-step "unit tests" $bin/python -m pytest -q -n "$workers" --dist worksteal -m "not lab" tests/unit tests/hostscripts
+step "unit tests" $bin/python -m pytest -q -n "$workers" --dist worksteal -m "not lab and not slow" tests/unit tests/hostscripts

@@ -11,20 +11,21 @@ pytest=(.venv/bin/python -m pytest -q "$@")
 shopt -s nullglob
 forking=(tests/lab/test_{fabric,metadata,machine}_*.py)
 alone=(tests/lab/test_pair.py)
-others=("${forking[@]}" "${alone[@]}")
+others=("${forking[@]}" "${alone[@]}" tests/lab/test_pair_guests.py) # which `make pair` runs
+kernel=(tests/hostscripts/test_{pair,sync}.py)
 
 # With -k a lane may have nothing to run: pytest's 5.
 ran() { "$@" || (($? == 5)); }
 
 said=$(mktemp)
-ran "${pytest[@]}" "${forking[@]}" >"$said" 2>&1 &
+ran "${pytest[@]}" "${forking[@]}" "${kernel[@]}" >"$said" 2>&1 &
 lane=$!
 trap 'kill "$lane" 2>/dev/null || true; rm -f "$said"' EXIT
 
 failed=0
 ran "${pytest[@]}" -n 2 --dist loadfile tests/lab "${others[@]/#/--ignore=}" || failed=1
 wait "$lane" || failed=1
-echo "fabric, metadata and machines:"
+echo "fabric, metadata, machines, and the services of a pair on this kernel:"
 cat "$said"
 ran "${pytest[@]}" "${alone[@]}" || failed=1
 exit "$failed"

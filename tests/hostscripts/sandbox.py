@@ -54,6 +54,12 @@ class Sandbox:
     """A context manager; `run` and the rest work inside."""
 
     def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.environment = {
+            "CAUSEWAY_ROOT": "/run/root",
+            "CAUSEWAY_NIC_DEADLINE_S": "1",
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        }
         self._metadata_file = directory / "metadata.json"
         self._metadata_file.write_text("{}")
 
@@ -70,7 +76,7 @@ class Sandbox:
         self._pid = children.read_text().split()[0]
         script = Path(__file__).with_name("metadata.py")
         self._metadata = self.start([sys.executable, str(script), str(self._metadata_file)])
-        scripts = (*HOSTSCRIPTS.glob("*.sh"), HOSTSCRIPTS / "apply", HOSTSCRIPTS / "status")
+        scripts = (*HOSTSCRIPTS.glob("*.sh"), *(HOSTSCRIPTS / name for name in ("apply", "status", "pair")))
         self.run(["install", "-m", "0755", *map(str, scripts), "/run/root/opt/causeway"])
         wait_until("metadata is served", lambda: self.run("exec 3<>/dev/tcp/169.254.169.254/80", ok=None))
         return self
@@ -91,25 +97,24 @@ class Sandbox:
     def start(self, command: str | Sequence[str], namespace: str = "") -> subprocess.Popen[str]:
         """A process that goes on inside."""
         return subprocess.Popen(
-            self._enter(command, namespace), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            self._enter(command, namespace),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self.environment,
         )
 
     def run(
         self, command: str | Sequence[str], namespace: str = "", *, ok: bool | None = True, stdin: str = ""
     ) -> str:
         """What a command prints, errors included. `ok`: whether it must succeed; None: "" is a failure."""
-        environment = {
-            "CAUSEWAY_ROOT": "/run/root",
-            "CAUSEWAY_NIC_DEADLINE_S": "1",
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-        }
         done = subprocess.run(
             self._enter(command, namespace),
             input=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment,
+            env=self.environment,
         )
         if ok is None:
             return (done.stdout or "ok") if done.returncode == 0 else ""
@@ -122,7 +127,19 @@ class Sandbox:
 
     def metadata(self, answers: dict[str, str]) -> None:
         """From now on, the instance metadata: path below meta-data/ → text."""
-        self._metadata_file.write_text(json.dumps(answers))
+        written = self._metadata_file.with_suffix(".new")
+        written.write_text(json.dumps(answers))
+        written.rename(self._metadata_file)  # whoever reads meanwhile finds all of it
+
+    @property
+    def metadata_file(self) -> Path:
+        """Where they stand, for whom they are to change while something runs."""
+        return self._metadata_file
+
+    def services_are_stubs(self) -> None:
+        """From now on systemctl and conntrackd do nothing but remember."""
+        stubs = Path(__file__).with_name("service_stubs")
+        self.environment["CAUSEWAY_PATH"] = f"{stubs}:{self.environment['PATH']}"
 
     def state(self, concern: str, state: Json) -> None:
         """Give the host a desired state."""

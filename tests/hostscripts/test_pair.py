@@ -1,0 +1,322 @@
+"""What a pair's proxy does, on a real kernel: with keepalived, AWS and the other proxy played by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.hostscripts.pair_host import DIRECTORY, HAVIP, HAVIPS, PRIMARY_MAC, USER_HAVIP, PairHost
+from tests.hostscripts.sandbox import Sandbox
+from tests.hostscripts.tenant_network import MAC
+from tests.hostscripts.waiting import wait_until
+
+pytestmark = pytest.mark.slow
+
+PAIR = "/run/root/opt/causeway/pair"
+
+
+@pytest.fixture
+def proxy(sandbox: Sandbox) -> PairHost:
+    """Standing by."""
+    host = PairHost(sandbox)
+    host.watch()
+    return host
+
+
+def all_here(proxy: PairHost) -> Callable[[], bool]:
+    """Every HaVip is in the kernel."""
+    return lambda: proxy.in_kernel() == list(HAVIPS)
+
+
+def test_master_claims_all_at_once_and_takes_the_addresses(proxy: PairHost) -> None:
+    assert proxy.in_kernel() == []
+    assert not proxy.aside
+    proxy.becomes_active()
+    assert sorted(call[1:] for call in proxy.calls()) == [
+        ["eni-0a", HAVIP, "token-of-KEY1=", "200"],
+        ["eni-0b", USER_HAVIP, "token-of-KEY1=", "200"],
+    ]
+    wait_until("the addresses are here", all_here(proxy))
+    assert [switch["to"] for switch in proxy.told()["switches"]] == ["active"]
+    assert proxy.wait_for(alarms=[])["havips"]["tenant-alpha"] == {
+        "imds": True,
+        "kernel": True,
+        "health": "ok",
+        "refused": "",
+    }
+
+
+def test_what_is_refused_is_claimed_again_until_all_is_here(proxy: PairHost) -> None:
+    proxy.control(refused=[USER_HAVIP])
+    proxy.says("MASTER")
+    refused = "tenant-alpha is not here yet: HTTP 403 UnauthorizedOperation"
+    proxy.wait_for(state="active", whole=False, alarms=[refused])
+    proxy.control()
+    proxy.wait_for(whole=True, alarms=[])
+    assert [call[2] for call in proxy.calls()].count(HAVIP) == 1
+
+
+def test_an_api_that_is_down_is_asked_again_until_it_is_back(proxy: PairHost) -> None:
+    proxy.control(down=True)
+    proxy.says("MASTER")
+    proxy.wait_for(
+        state="active",
+        alarms=[f"{n} is not here yet: HTTP 503 Unavailable" for n in ("platform", "tenant-alpha")],
+    )
+    proxy.control()
+    proxy.wait_for(whole=True)
+
+
+def test_credentials_are_renewed_when_they_are_refused(proxy: PairHost) -> None:
+    proxy.credentials("KEY2")
+    proxy.control(keys=["KEY2"])
+    proxy.becomes_active()
+    assert {call[0] for call in proxy.calls() if call[-1] == "200"} == {"KEY2"}
+
+
+def test_without_credentials_it_does_not_stand_by(sandbox: Sandbox) -> None:
+    proxy = PairHost(sandbox)
+    proxy.metadata({"iam/security-credentials/proxy-0": '{"AccessKeyId": "A\\"\\nurl = evil"}'})
+    proxy.watcher = sandbox.start(["/run/root/opt/causeway/pair_watch.sh"])
+    told = proxy.wait_for(
+        state="starting", alarms=["keepalived does not run", "the metadata has no credentials"]
+    )
+    assert told["state"] == "starting"
+    assert proxy.aside
+    proxy.credentials("KEY1")
+    proxy.wait_for(state="standby")
+    assert not proxy.aside
+
+
+def test_credentials_are_in_no_argument_and_for_root_only(proxy: PairHost) -> None:
+    seen = proxy.sandbox.run("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '")
+    assert "pair_watch.sh" in seen
+    assert "very/secret+" not in seen
+    modes = proxy.sandbox.run(f"stat -c '%a %n' {DIRECTORY} {DIRECTORY}/*").splitlines()
+    assert modes[0] == f"700 {DIRECTORY}"
+    assert {line.split()[0] for line in modes[1:]} == {"600"}
+    assert "very/secret+" not in proxy.sandbox.run(f"cat {DIRECTORY}/state.json {DIRECTORY}/watch.conf")
+
+
+def test_one_whose_addresses_were_taken_stands_aside_and_comes_back(proxy: PairHost) -> None:
+    proxy.other_is_active()
+    proxy.becomes_active()
+    proxy.loses(HAVIP, USER_HAVIP)
+    proxy.wait_for(state="yielding", reason="the other one took over", deaf=0)
+    assert proxy.aside
+    wait_until("the addresses are gone", lambda: proxy.in_kernel() == [])
+    proxy.says("FAULT")
+    proxy.wait_for(state="standby", reason="the other one is active")
+    assert not proxy.aside
+
+
+def test_it_comes_back_when_the_other_one_is_silent(proxy: PairHost) -> None:
+    proxy.becomes_active()
+    proxy.loses(HAVIP, USER_HAVIP)
+    proxy.wait_for(state="standby", reason="the other one is silent")
+    assert not proxy.aside
+
+
+def test_a_switch_that_nobody_answers_changes_nothing(proxy: PairHost) -> None:
+    proxy.becomes_active()
+    proxy.sandbox.run(f"echo switch 1<>{DIRECTORY}/events")
+    proxy.wait_for(state="yielding")
+    assert proxy.in_kernel() == list(HAVIPS), "it forwards until the other one has taken over"
+    proxy.wait_for(state="standby", reason="nobody took over")
+    assert proxy.in_kernel() == list(HAVIPS)
+    proxy.says("MASTER")
+    proxy.wait_for(state="active", whole=True)
+
+
+@pytest.mark.parametrize(("index", "ends"), [(0, "active"), (1, "yielding")])
+def test_while_both_claim_the_one_with_the_higher_index_stands_aside(
+    sandbox: Sandbox, index: int, ends: str
+) -> None:
+    proxy = PairHost(sandbox, index=index)
+    proxy.watch()
+    proxy.control(refused=[USER_HAVIP])
+    proxy.says("MASTER")
+    wait_until("half is here", lambda: proxy.told()["havips"]["platform"]["imds"])
+    proxy.loses(HAVIP)
+    if ends == "yielding":
+        proxy.wait_for(state="yielding", reason="the other one claims too")
+    else:
+        calls = len(proxy.calls())
+        wait_until("it claims again", lambda: [c[2] for c in proxy.calls()[calls:]].count(HAVIP))
+        assert proxy.told()["state"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("damage", "mending", "broken"),
+    [
+        ("ip netns exec tenant-alpha sysctl -qw net.ipv4.ip_forward=0",
+         "/run/root/opt/causeway/apply forward", "tenant-alpha: ip_forward is off"),
+        ("ip -n tenant-alpha link set dev mgre1 down",
+         "ip -n tenant-alpha link set dev mgre1 up", "tenant-alpha: mgre1 is down, or not there"),
+        ("ip -n user link set dev wire down",
+         "ip -n user link set dev wire up", "tenant-alpha: user1 has no carrier"),
+        ("ip netns exec tenant-alpha nft delete table ip causeway_nat",
+         "/run/root/opt/causeway/apply nat", "tenant-alpha: nft table causeway_nat is not there"),
+        ("ip -n other link set dev eth0 down",
+         "ip -n other link set dev eth0 up", "platform: eth0 has no carrier"),
+    ],
+)  # fmt: skip
+def test_a_broken_path_makes_it_stand_aside(sandbox: Sandbox, damage: str, mending: str, broken: str) -> None:
+    proxy = PairHost(sandbox)
+    proxy.watch()
+    proxy.becomes_active()
+    sandbox.run(damage)
+    proxy.wait_for(state="fault", reason=broken)
+    assert proxy.aside
+    sandbox.run(mending)
+    proxy.wait_for(state="standby")
+    assert not proxy.aside
+
+
+def test_with_a_broken_path_it_serves_if_nobody_else_does(proxy: PairHost) -> None:
+    proxy.sandbox.run("ip -n tenant-alpha link set dev mgre1 down")
+    proxy.wait_for(state="fault")
+    proxy.adverts(count=60)
+    assert proxy.aside, "the other one is active"
+    proxy.wait_for(state="standby")
+    proxy.says("MASTER")
+    proxy.wait_for(state="active", whole=True)
+    alarms = proxy.told()["alarms"]
+    assert "serves with a broken path, as nobody else is active" in alarms
+
+
+def test_the_kernel_follows_the_metadata(proxy: PairHost) -> None:
+    proxy.metadata({f"network/interfaces/macs/{MAC}/local-ipv4s": f"172.16.101.10\n{USER_HAVIP}"})
+    wait_until("it is here", lambda: proxy.in_kernel() == [USER_HAVIP])
+    proxy.loses(USER_HAVIP)
+    wait_until("it is gone", lambda: proxy.in_kernel() == [])
+
+
+def test_addresses_that_were_deleted_by_hand_come_back(proxy: PairHost) -> None:
+    proxy.becomes_active()
+    wait_until("the addresses are here", all_here(proxy))
+    proxy.sandbox.run(
+        "ip -n tenant-alpha addr del 172.16.101.100/32 dev user1; ip addr del 192.168.4.100/32 dev eth0"
+    )
+    wait_until("the addresses are back", all_here(proxy))
+
+
+@pytest.mark.parametrize("who", ["curl", "ip ", "pair_health", "polls"])
+def test_a_helper_that_dies_is_replaced(proxy: PairHost, who: str) -> None:
+    pids = {
+        "curl": "pgrep -x curl",
+        "ip ": "pgrep -x ip",
+        "pair_health": "pgrep -f [p]air_health.sh",
+        "polls": "pgrep -f [p]air_watch.sh | tail -n +2",
+    }[who]
+    proxy.sandbox.run(f"kill -KILL $({pids})")
+    proxy.wait_for(state="standby")
+    proxy.becomes_active()
+    wait_until("the addresses are here", all_here(proxy))
+
+
+def test_one_that_is_stuck_for_a_while_finds_out_that_it_was_overtaken(proxy: PairHost) -> None:
+    proxy.becomes_active()
+    proxy.sandbox.run("kill -STOP $(pgrep -f [p]air_watch.sh)")
+    proxy.loses(HAVIP, USER_HAVIP)
+    proxy.sandbox.run("sleep 3; kill -CONT $(pgrep -f [p]air_watch.sh)")
+    proxy.wait_for(state="yielding", reason="the other one took over")
+    assert all(call[-1] == "200" for call in proxy.calls())
+    assert len(proxy.calls()) == 2, "it takes nothing back"
+
+
+def test_adverts_of_others_are_dropped(proxy: PairHost) -> None:
+    proxy.adverts("192.168.4.9", 3)
+    assert (proxy.counter("dropped"), proxy.counter("heard")) == (3, 0)
+    proxy.adverts(count=2)
+    assert (proxy.counter("dropped"), proxy.counter("heard")) == (3, 2)
+
+
+def test_switch_is_for_the_active_one_and_refused_if_the_other_does_not_answer(proxy: PairHost) -> None:
+    assert "this one is not active" in proxy.sandbox.run([PAIR, "switch"], ok=False)
+    assert "nothing to do" in proxy.sandbox.run([PAIR, "step-aside"])
+    proxy.becomes_active()
+    proxy.sandbox.run("ip -n other addr flush dev eth0")
+    assert "192.168.4.5 does not answer" in proxy.sandbox.run([PAIR, "switch"], ok=False)
+    assert proxy.told()["state"] == "active"
+
+
+def test_ready_says_why_not(proxy: PairHost) -> None:
+    assert "keepalived does not run" in proxy.sandbox.run([PAIR, "ready"], ok=False)
+    proxy.says("BACKUP")
+    proxy.sandbox.run("rm /run/services/causeway-sync@tenant-alpha.service")
+    proxy.wait_for(
+        alarms=["connections of tenant-alpha are not synchronised: conntrackd is inactive"], deadline_s=40
+    )
+    proxy.sandbox.run("echo 1 >/run/services/causeway-sync@tenant-alpha.service")
+    proxy.wait_for(alarms=[])
+    assert "standby" in proxy.sandbox.run([PAIR, "ready"])
+
+
+def test_applying_again_changes_nothing(proxy: PairHost) -> None:
+    assert proxy.apply() == ["unchanged"]
+
+
+def test_a_changed_state_is_taken_on_by_an_active_one_that_stays_active(proxy: PairHost) -> None:
+    proxy.becomes_active()
+    proxy.sandbox.run("rm -f /run/systemctl")
+    assert "the watcher is renewed" in proxy.apply(region="us-west-2")
+    wait_until("it is", lambda: "renewed" in proxy.sandbox.run(f"cat {DIRECTORY}/watch.conf; echo renewed"))
+    proxy.wait_for(state="active", whole=True)
+    assert not proxy.aside
+    assert proxy.sandbox.run("cat /run/systemctl 2>/dev/null || echo nothing") == "nothing\n"
+    assert proxy.apply() == ["unchanged"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "nft delete table inet causeway_pair",
+        f"rm {DIRECTORY}/keepalived.conf",
+        f"echo junk >>{DIRECTORY}/watch.conf",
+        "rm /run/services/causeway-keepalived.service",
+    ],
+)
+def test_what_is_damaged_by_hand_is_mended(sandbox: Sandbox, damage: str) -> None:
+    proxy = PairHost(sandbox)
+    sandbox.run(damage)
+    assert proxy.apply()[-1] == "changed"
+    assert proxy.apply() == ["unchanged"]
+
+
+def test_no_pair_any_more(proxy: PairHost) -> None:
+    proxy.becomes_active()
+    assert proxy.sandbox.apply("pair", {"peer": None})[-1] == "changed"
+    assert "stop causeway-keepalived.service causeway-pair.service" in proxy.sandbox.run("cat /run/systemctl")
+    assert "causeway_pair" not in proxy.sandbox.run("nft list tables")
+    proxy.sandbox.run(f"ls {DIRECTORY}", ok=False)
+    assert proxy.sandbox.apply("pair", {"peer": None}) == ["unchanged"]
+    assert "no pair" in proxy.sandbox.run([PAIR, "step-aside"]) + proxy.sandbox.run([PAIR, "ready"])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"peer": "1.2.3.4; reboot"}, "not valid"),
+        ({"index": 2}, "not a whole number from 0 to 1"),
+        ({"advert_ms": 1}, "not a whole number from 20 to 10000"),
+        ({"api": {"url": 'http://x"\nurl = "y', "connect_to": None}}, "not valid"),
+        ({"region": "us-east-1:ec2"}, "not valid"),
+        ({"havips": []}, "not one HaVip in the root namespace"),
+        ({"tenants": []}, "its namespace is no tenant of this pair"),
+    ],
+)
+def test_a_state_that_is_refused_starts_nothing(
+    sandbox: Sandbox, change: dict[str, object], says: str
+) -> None:
+    proxy = PairHost(sandbox)
+    sandbox.run("rm -f /run/systemctl")
+    said = sandbox.apply("pair", proxy.state | change, ok=False)
+    assert says in "\n".join(said)
+    sandbox.run("test ! -e /run/systemctl")
+
+
+def test_its_mac_is_that_of_the_nic_with_the_own_address(proxy: PairHost) -> None:
+    text = proxy.sandbox.run(f"cat {DIRECTORY}/watch.conf")
+    assert f"havip platform - eth0 {PRIMARY_MAC} eni-0a {HAVIP}\n" in text
