@@ -28,7 +28,7 @@ e2e: setup ## The tests with real guests
 	@tools/e2e.sh
 
 pair: setup ## Two proxies of real guests fail in every way (minutes; nothing else should run on the machine)
-	@$(PYTHON) -m pytest -q tests/lab/test_pair_guests.py
+	@$(PYTHON) -m pytest -q tests/lab/test_pair.py tests/lab/test_pair_guests.py
 
 bench: setup ## Measure speed and memory; prints a table, writes build/bench.json
 	@$(PYTHON) -m ops bench

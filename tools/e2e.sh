@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The tests with real guests. Half of their time is spent waiting for a guest, so three lanes run side by side: two drive
 # labs, a file of tests at a time, and one forks into namespaces of its own, which a process that has threads (gRPC's,
-# or those of a pytest worker) may not. Then, alone, the pair: it takes a proxy that gets no time for one that is dead.
+# or those of a pytest worker) may not. Two proxies of real guests are for `make pair`, alone on the machine: a pair takes
+# a proxy that gets no time for one that is dead.
 #
 #   e2e.sh [PYTEST ARGUMENT…]    for both kinds of lanes, say: -k interrupted
 set -euo pipefail
@@ -10,22 +11,20 @@ unset PYTHONDONTWRITEBYTECODE
 pytest=(.venv/bin/python -m pytest -q "$@")
 shopt -s nullglob
 forking=(tests/lab/test_{fabric,metadata,machine}_*.py)
-alone=(tests/lab/test_pair.py)
-others=("${forking[@]}" "${alone[@]}" tests/lab/test_pair_guests.py) # which `make pair` runs
+others=("${forking[@]}" tests/lab/test_pair.py tests/lab/test_pair_guests.py)
 kernel=(tests/hostscripts/test_{pair,sync}.py)
 
 # With -k a lane may have nothing to run: pytest's 5.
 ran() { "$@" || (($? == 5)); }
 
 said=$(mktemp)
-ran "${pytest[@]}" "${forking[@]}" "${kernel[@]}" >"$said" 2>&1 &
+ran "${pytest[@]}" "${forking[@]}" >"$said" 2>&1 &
 lane=$!
 trap 'kill "$lane" 2>/dev/null || true; rm -f "$said"' EXIT
 
 failed=0
-ran "${pytest[@]}" -n 2 --dist loadfile tests/lab "${others[@]/#/--ignore=}" || failed=1
+ran "${pytest[@]}" -n 2 --dist loadfile tests/lab "${kernel[@]}" "${others[@]/#/--ignore=}" || failed=1
 wait "$lane" || failed=1
-echo "fabric, metadata, machines, and the services of a pair on this kernel:"
+echo "fabric, metadata and machines:"
 cat "$said"
-ran "${pytest[@]}" "${alone[@]}" || failed=1
 exit "$failed"

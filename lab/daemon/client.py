@@ -1,6 +1,6 @@
 """Talk to a lab's daemon over its unix socket: one JSON line to ask, JSON lines back.
 
-    → {"op": "status", "protocol": 2}
+    → {"op": "status", "version": 2}
     ← {"event": …}            any number of them, for calls that take their time
     ← {"ok": …}  or  {"error": "…", "hint": "…"}
 
@@ -41,7 +41,7 @@ class Client:
     def require_same_protocol(self) -> None:
         """Raises the LabError with the way out where it is not; a daemon that is older does not look itself."""
         answer = self.call("ping")
-        theirs = answer.get("protocol") if isinstance(answer, dict) else None
+        theirs = answer.get("version") if isinstance(answer, dict) else None
         if theirs != PROTOCOL:
             raise other_version(self.paths.name)
 
@@ -51,7 +51,7 @@ class Client:
         Ending this process, or an exception in `on_event`, closes the connection; the daemon then cancels the call.
         """
         with self._open() as connection:
-            send(connection, {"op": op, "protocol": PROTOCOL, **arguments})
+            send(connection, {"op": op, "version": PROTOCOL, **arguments})
             with connection.makefile("rb") as lines:
                 for line in lines:
                     message = json.loads(line)
@@ -69,7 +69,7 @@ class Client:
         """A stream to a TCP port of a host, from inside the lab, whatever its security groups say."""
         connection = self._open()
         try:
-            send(connection, {"op": "connect", "protocol": PROTOCOL, "host": host, "port": port})
+            send(connection, {"op": "connect", "version": PROTOCOL, "host": host, "port": port})
             result(json.loads(read_line(connection)))
         except BaseException:
             connection.close()

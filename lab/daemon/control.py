@@ -76,7 +76,7 @@ class Handler(socketserver.BaseRequestHandler):
             return  # somebody looked whether the socket is there
         try:
             message = json.loads(line)
-            if message["op"] != "ping" and message.get("protocol") != PROTOCOL:
+            if message["op"] != "ping" and message.get("version") != PROTOCOL:
                 raise other_version(self.server.name)
             if message["op"] == "connect":
                 self._stream(message)

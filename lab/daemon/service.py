@@ -112,7 +112,7 @@ class Lab:
             self.paths.control_socket,
             self.paths.name,
             {
-                "ping": lambda _call, _message: {"protocol": PROTOCOL},
+                "ping": lambda _call, _message: {"version": PROTOCOL},
                 "host": lambda _call, message: self.host(message["host"]),
                 "status": lambda _call, _message: self.status(),
                 "fault": self.fault,

@@ -28,6 +28,20 @@ ECHO_PORT = 7007
 SCRIPT = (Path(__file__).parent / "connections.py").read_text()
 
 
+ASK = r"""
+set -euo pipefail
+base=http://169.254.169.254/latest
+token=$(curl -sf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$base/api/token")
+get() { curl -sf -H "X-aws-ec2-metadata-token: $token" "$base/meta-data/iam/security-credentials/$1"; }
+keys=$(get "")
+keys=$(get "$keys")
+key() { jq -r ".$1" <<<"$keys"; }
+printf 'user = "%s:%s"\nheader = "X-Amz-Security-Token: %s"\n' \
+  "$(key AccessKeyId)" "$(key SecretAccessKey)" "$(key Token)" |
+  curl -s -K - --aws-sigv4 aws:amz:us-east-1:ec2 --connect-to ::192.168.4.200: -d "$1" http://ec2.us-east-1.amazonaws.com/
+"""
+
+
 @pytest.fixture(scope="module")
 def pair() -> Iterator[LabUnderTest]:
     """The reference network with two proxies."""
@@ -148,18 +162,9 @@ def test_after_a_failover_up_and_refresh_move_and_change_nothing(pair: LabUnderT
 
 def test_a_proxys_role_may_claim_for_its_own_interfaces_only(pair: LabUnderTest) -> None:
     enis = {h["name"]: h["enis"][0]["id"] for h in pair.status()["hosts"] if h["name"] in PROXIES}
-    ask = (
-        "set -eu; base=http://169.254.169.254/latest; "
-        "token=$(curl -sf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' $base/api/token); "
-        'get() { curl -sf -H "X-aws-ec2-metadata-token: $token" $base/meta-data/iam/security-credentials/$1; }; '
-        "keys=$(get $(get '')); key() { jq -r .$1 <<<$keys; }; "
-        'curl -s -K - --aws-sigv4 aws:amz:us-east-1:ec2 --connect-to ::192.168.4.200: -d "$1" '
-        'http://ec2.us-east-1.amazonaws.com/ <<<"user = $(key AccessKeyId):$(key SecretAccessKey)\n'
-        'header = \\"X-Amz-Security-Token: $(key Token)\\""'
-    )
 
     def answer(body: str) -> str:
-        return pair.succeed(PROXIES[0], f"bash -c {json.dumps(ask)} ask {json.dumps(body)}")
+        return pair.succeed(PROXIES[0], f"bash -s -- '{body}'", stdin=ASK.encode())
 
     claim = "Action=AssignPrivateIpAddresses&Version=2016-11-15&NetworkInterfaceId={}&PrivateIpAddress.1=192.168.4.77"
     assert "UnauthorizedOperation" in answer(claim.format(enis[PROXIES[1]]))

@@ -65,16 +65,16 @@ def answers_of(paths: LabPaths, message: Json) -> Json:
 
 def test_a_client_of_another_version_is_told_so(paths: LabPaths) -> None:
     ran: list[Json] = []
-    with daemon(paths, {"ping": lambda *_: {"protocol": PROTOCOL}, "engine": lambda _, m: ran.append(m)}):
-        for theirs in ({}, {"protocol": PROTOCOL - 1}, {"protocol": PROTOCOL + 1}):
+    with daemon(paths, {"ping": lambda *_: {"version": PROTOCOL}, "engine": lambda _, m: ran.append(m)}):
+        for theirs in ({}, {"version": PROTOCOL - 1}, {"version": PROTOCOL + 1}):
             for op in ({"op": "engine"}, {"op": "connect", "host": "func-0", "port": 22}):
                 answer = answers_of(paths, {**op, **theirs})
                 assert "'skewed' is of another version" in answer["error"]
                 assert "lab down" in answer["hint"]
         assert ran == []
-        assert answers_of(paths, {"op": "ping"}) == {"ok": {"protocol": PROTOCOL}}
-        Client(paths).call("engine")
-        assert len(ran) == 1
+        assert answers_of(paths, {"op": "ping"}) == {"ok": {"version": PROTOCOL}}
+        Client(paths).call("engine", protocol=47)  # an argument of its own has any name
+        assert [message["protocol"] for message in ran] == [47]
         with pytest.raises(LabError, match="connected"):
             Client(paths).connect("func-0", 22)
 
