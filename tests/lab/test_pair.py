@@ -38,7 +38,8 @@ keys=$(get "$keys")
 key() { jq -r ".$1" <<<"$keys"; }
 printf 'user = "%s:%s"\nheader = "X-Amz-Security-Token: %s"\n' \
   "$(key AccessKeyId)" "$(key SecretAccessKey)" "$(key Token)" |
-  curl -s -K - --aws-sigv4 aws:amz:us-east-1:ec2 --connect-to ::192.168.4.200: -d "$1" http://ec2.us-east-1.amazonaws.com/
+  curl -s -K - --aws-sigv4 aws:amz:us-east-1:ec2 --connect-to ::192.168.4.200: -d "$1" \
+    http://ec2.us-east-1.amazonaws.com/
 """
 
 
