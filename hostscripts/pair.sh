@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # One of two proxies: keepalived says which one should be active, pair_watch.sh makes it so.
 #
-#   proxy-0 192.168.4.4 ◀── VRRP, unicast, an advert every 100 ms ──▶ proxy-1 192.168.4.5
+#   proxy-0 192.168.4.4 ◀── VRRP, unicast, an advert every 300 ms ──▶ proxy-1 192.168.4.5
 #       └── the active one has the HaVips: 192.168.4.100 and, in each tenant's namespace, 172.16.101.100
 #
-# state: {"own", "peer", "index": 0 | 1, "advert_ms": 100, "virtual_router_id": 51, "region": "us-east-1",
+# state: {"own", "peer", "index": 0 | 1, "advert_ms": 300, "virtual_router_id": 51, "region": "us-east-1",
 #   "api": {"url": "https://ec2.us-east-1.amazonaws.com", "connect_to": "192.168.4.200" | null},
 #   "havips": [{"name": "platform", "namespace": null, "device": null, "eni_id", "mac" | null, "address"},
 #              {"name": "alpha", "namespace": "tenant-alpha", "device": "user1", "eni_id", "mac" | null, "address"}],
