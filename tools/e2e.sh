@@ -12,7 +12,7 @@ pytest=(.venv/bin/python -m pytest -q "$@")
 shopt -s nullglob
 forking=(tests/lab/test_{fabric,metadata,machine}_*.py)
 others=("${forking[@]}" tests/lab/test_pair.py tests/lab/test_pair_guests.py)
-kernel=(tests/hostscripts/test_{pair,sync}.py)
+kernel=(tests/hostscripts/test_{pair,sync,tenants_change}.py)
 
 # With -k a lane may have nothing to run: pytest's 5.
 ran() { "$@" || (($? == 5)); }

@@ -10,6 +10,8 @@ import pytest
 from tests.hostscripts.sandbox import Sandbox
 from tests.hostscripts.tenant_network import FORWARD, MAC, NAT, USER_ENI, metadata, tenants
 
+pytestmark = pytest.mark.slow
+
 OTHER_MAC = "02:00:00:00:01:02"
 APPLY = "/run/root/opt/causeway/apply"
 CONCERNS = ("user_eni", "nat", "forward")
