@@ -175,6 +175,7 @@ keepalived_says() {
     MASTER) becomes_active ;;
     BACKUP)
       ((DEAF == 0)) || is_deaf 0
+      [[ $PHASE != active ]] || LAST_RESORT=0
       ((CLAIMING == 0)) || curl_is_made_anew
       ((ASIDE)) || state_is standby "the other one is active"
       ;;

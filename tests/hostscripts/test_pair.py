@@ -252,6 +252,27 @@ def test_ready_says_why_not(proxy: PairHost) -> None:
     assert "standby" in proxy.sandbox.run([PAIR, "ready"])
 
 
+def test_the_active_one_tells_every_connection_and_a_standby_forgets_them_and_asks(proxy: PairHost) -> None:
+    conf = "/run/root/run/causeway/sync/tenant-alpha.conf"
+    proxy.sandbox.run(f"mkdir -p {conf.rpartition('/')[0]}; touch {conf}; rm -f /run/conntrackd")
+    proxy.becomes_active()
+    wait_until("it tells", lambda: "conntrackd -R" in proxy.sandbox.run("cat /run/conntrackd || true"))
+    proxy.sandbox.run("rm /run/conntrackd")
+    proxy.other_is_active()
+    proxy.loses(HAVIP, USER_HAVIP)
+    proxy.wait_for(state="standby")
+    asked = ["conntrackd -f internal", "conntrackd -F", "conntrackd -n"]
+    wait_until("it asks", lambda: proxy.sandbox.run("cat /run/conntrackd || true").splitlines() == asked)
+
+
+def test_one_that_was_never_active_forgets_nothing(proxy: PairHost) -> None:
+    proxy.sandbox.run("rm -f /run/conntrackd; mkdir -p /run/root/run/causeway/sync")
+    proxy.sandbox.run("touch /run/root/run/causeway/sync/tenant-alpha.conf")
+    proxy.says("BACKUP")
+    proxy.wait_for(state="standby", reason="the other one is active")
+    proxy.sandbox.run("test ! -e /run/conntrackd")
+
+
 def test_applying_again_changes_nothing(proxy: PairHost) -> None:
     assert proxy.apply() == ["unchanged"]
 
