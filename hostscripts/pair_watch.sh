@@ -38,7 +38,7 @@ readonly BACK_OFF_MS=200 BACK_OFF_MAX_MS=2000
 readonly GIVE_UP_MS=5000 # claims that AWS refuses
 readonly SILENCE_MS=1000 PATIENCE_MS=30000 NOBODY_TOOK_MS=3000 NOBODY_ACTIVE_MS=2000
 readonly OFFER_MS=15000 # how often one that serves with a broken path offers its place
-readonly START_MS=20000 HEALTH_TAKES_MS=15000 RESYNC_MS=60000 ASLEEP_MS=2000 STUCK_MS=20000 SYNC_EVERY_MS=15000
+readonly START_MS=20000 HEALTH_TAKES_MS=15000 RESYNC_MS=60000 ASLEEP_MS=2000 STUCK_MS=20000 SYNC_EVERY_MS=${CAUSEWAY_SYNC_EVERY_MS:-15000}
 
 # ── what is so ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -14,6 +14,14 @@ from tests.hostscripts.waiting import wait_until
 PAIR = "/run/root/opt/causeway/pair"
 
 
+@pytest.fixture(scope="module")
+def lasting(shared_sandbox: Sandbox) -> PairHost:
+    """One for tests that leave it standing by, or as it is configured."""
+    host = PairHost(shared_sandbox)
+    host.watch()
+    return host
+
+
 @pytest.fixture
 def proxy(sandbox: Sandbox) -> PairHost:
     """Standing by."""
@@ -160,16 +168,16 @@ def test_while_both_claim_the_one_with_the_higher_index_stands_aside(
          "ip -n other link set dev eth0 up", "platform: eth0 has no carrier"),
     ],
 )  # fmt: skip
-def test_a_broken_path_makes_it_stand_aside(sandbox: Sandbox, damage: str, mending: str, broken: str) -> None:
-    proxy = PairHost(sandbox)
-    proxy.watch()
-    proxy.becomes_active()
-    sandbox.run(damage)
-    proxy.wait_for(state="fault", reason=broken)
-    assert proxy.aside
-    sandbox.run(mending)
-    proxy.wait_for(state="standby")
-    assert not proxy.aside
+def test_a_broken_path_makes_it_stand_aside(
+    lasting: PairHost, damage: str, mending: str, broken: str
+) -> None:
+    lasting.becomes_active()
+    lasting.sandbox.run(damage)
+    lasting.wait_for(state="fault", reason=broken)
+    assert lasting.aside
+    lasting.sandbox.run(mending)
+    lasting.wait_for(state="standby")
+    assert not lasting.aside
 
 
 def test_with_a_broken_path_it_serves_if_nobody_else_does(proxy: PairHost) -> None:
@@ -297,11 +305,10 @@ def test_a_changed_state_is_taken_on_by_an_active_one_that_stays_active(proxy: P
         "rm /run/services/causeway-keepalived.service",
     ],
 )
-def test_what_is_damaged_by_hand_is_mended(sandbox: Sandbox, damage: str) -> None:
-    proxy = PairHost(sandbox)
-    sandbox.run(damage)
-    assert proxy.apply()[-1] == "changed"
-    assert proxy.apply() == ["unchanged"]
+def test_what_is_damaged_by_hand_is_mended(lasting: PairHost, damage: str) -> None:
+    lasting.sandbox.run(damage)
+    assert lasting.apply()[-1] == "changed"
+    assert lasting.apply() == ["unchanged"]
 
 
 def test_no_pair_any_more(proxy: PairHost) -> None:
@@ -327,13 +334,13 @@ def test_no_pair_any_more(proxy: PairHost) -> None:
     ],
 )
 def test_a_state_that_is_refused_starts_nothing(
-    sandbox: Sandbox, change: dict[str, object], says: str
+    lasting: PairHost, change: dict[str, object], says: str
 ) -> None:
-    proxy = PairHost(sandbox)
-    sandbox.run("rm -f /run/systemctl")
-    said = sandbox.apply("pair", proxy.state | change, ok=False)
+    lasting.sandbox.run("rm -f /run/systemctl")
+    said = lasting.sandbox.apply("pair", lasting.state | change, ok=False)
     assert says in "\n".join(said)
-    sandbox.run("test ! -e /run/systemctl")
+    lasting.sandbox.run("test ! -e /run/systemctl")
+    lasting.sandbox.state("pair", lasting.state)
 
 
 def test_its_mac_is_that_of_the_nic_with_the_own_address(proxy: PairHost) -> None:
