@@ -54,7 +54,10 @@ def pair() -> Iterator[PairNetwork]:
     try:
         lab.command("up", "--empty")
         network = PairNetwork(lab)
-        network.build()
+        if network.stands():
+            network.configure()
+        else:
+            network.build()
         yield network
     finally:
         if kept is None:
