@@ -306,7 +306,7 @@ class PairNetwork:
         }
 
     def given(self, host: str, **states: Json) -> None:
-        """Scripts and these states, and applied; what another state left there is kept."""
+        """Scripts and these states, on the disk whatever happens next, and applied."""
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
             for file in sorted(HOSTSCRIPTS.iterdir()):
@@ -316,7 +316,9 @@ class PairNetwork:
             for concern, state in states.items():
                 add(tar, f"etc/causeway/{concern}.json", json.dumps(state).encode(), 0o600)
         self.lab.succeed(
-            host, "mkdir -p /etc/causeway && tar -x -C / && /opt/causeway/apply", stdin=archive.getvalue()
+            host,
+            "mkdir -p /etc/causeway && tar -x -C / && sync && /opt/causeway/apply",
+            stdin=archive.getvalue(),
         )
 
     # ── looking at it ─────────────────────────────────────────────────────────────────────────────────────────────
