@@ -47,7 +47,7 @@ readonly START_MS=20000 HEALTH_TAKES_MS=15000 RESYNC_MS=60000 ASLEEP_MS=2000 STU
 ROLE=none PHASE=starting REASON='just started' SINCE=$EPOCHSECONDS
 WAS_WHOLE=0 LAST_RESORT=0 DEAF=0 ASIDE=1 DISTRUST=0 CLEAN=1 # nothing to be forgotten yet
 NAMES=() NAMESPACES=() DEVICES=() MACS=() ENIS=() ADDRESSES=() HEALTH=() ASKED_HEALTH_AT=()
-LISTED=() IN_KERNEL=() GOT=() GRANTED_AT=() REFUSED=() IP_PIPES=() IP_PIDS=() HELPERS=()
+LISTED=() IN_KERNEL=() GOT=() GRANTED_AT=() REFUSED=() IP_PIPES=() IP_PIDS=() HELPERS=() ADDRESSED_AT=()
 declare -A TUNNELS=() SYNC=()
 KEY='' SECRET='' SESSION='' SWITCHES=() TOLD='' ALARMS=() PLATFORM=0 BROKEN='' UNREADY=''
 # shellcheck disable=SC2034 # read by name
@@ -117,7 +117,7 @@ configuration_is_read() {
 havip_is_known() {
   [[ $2 != - ]] || PLATFORM=${#NAMES[@]}
   NAMES+=("$1") NAMESPACES+=("$2") DEVICES+=("$3") MACS+=("$4") ENIS+=("$5") ADDRESSES+=("$6") HEALTH+=('') ASKED_HEALTH_AT+=(0)
-  LISTED+=('') IN_KERNEL+=('') GOT+=(0) GRANTED_AT+=(-1000000) REFUSED+=('') IP_PIPES+=(0) IP_PIDS+=(0) HELPERS+=(0)
+  LISTED+=('') IN_KERNEL+=('') GOT+=(0) GRANTED_AT+=(-1000000) REFUSED+=('') IP_PIPES+=(0) IP_PIDS+=(0) HELPERS+=(0) ADDRESSED_AT+=(-1000000)
 }
 
 tenant_is_known() { TUNNELS[$1]=$2 SYNC[$1]=active; }
@@ -157,8 +157,11 @@ event() {
     curl) curl_is_done "${words[1]:-}" "${words[2]:-0}" ;;
     health) HEALTH[words[1]]="${words[*]:2}" ;;
     kernel)
-      IN_KERNEL[words[1]]=${words[2]}
-      addresses_follow
+      # What was seen before the last change was made says nothing.
+      if ((NOW - ADDRESSED_AT[words[1]] > 1500)); then
+        IN_KERNEL[words[1]]=${words[2]}
+        addresses_follow
+      fi
       ;;
     pong) PONG_AT=$NOW ;;
     peer) PEER_PONG_AT=$NOW ;;
@@ -234,7 +237,7 @@ address_is_here() {
   line="addr replace ${ADDRESSES[$1]}/32 dev ${DEVICES[$1]} label $label"
   (($2)) || line="addr del ${ADDRESSES[$1]}/32 dev ${DEVICES[$1]}"
   ((IP_PIPES[$1])) || return 0
-  if printf '%s\n' "$line" >&"${IP_PIPES[$1]}"; then IN_KERNEL[$1]=$2; fi
+  if printf '%s\n' "$line" >&"${IP_PIPES[$1]}"; then IN_KERNEL[$1]=$2 ADDRESSED_AT[$1]=$NOW; fi
 } 2>/dev/null
 
 # An `ip` that stands in the namespace and does what it reads.
