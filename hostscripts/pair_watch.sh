@@ -54,7 +54,7 @@ KEY='' SECRET='' SESSION='' SWITCHES=() TOLD='' ALARMS=() PLATFORM=0 BROKEN='' U
 readonly IS_=null IS_0=false IS_1=true
 CURL_PID=0 POLL_PID=0 CLAIMING=0 ATTEMPT=0
 # Milliseconds since boot.
-NOW=0 CLAIMED_AT=0 NEXT_CLAIM_AT=0 MASTER_AT=0 ASIDE_AT=0 METADATA_AT=0 HEARD_AT=0 PONG_AT=0 PEER_PONG_AT=0
+NOW=0 CLAIMED_AT=0 ANSWERED_AT=0 NEXT_CLAIM_AT=0 MASTER_AT=0 ASIDE_AT=0 METADATA_AT=0 HEARD_AT=0 PONG_AT=0 PEER_PONG_AT=0
 ASKED_AT=0 ALIVE_AT=0 TOLD_AT=0 CHECKED_AT=0 SYNC_CHECKED_AT=0 RESYNCED_AT=0 POLL_STARTED_AT=0
 HEARD='' TOLD_PHASE='' WAIT_S=0.1
 
@@ -305,7 +305,7 @@ write-out = \"claim $i %{http_code}\\n\"
 claim_is_answered() {
   local answer=''
   if [[ $2 == 200 ]]; then
-    GRANTED_AT[$1]=$NOW REFUSED[$1]=''
+    GRANTED_AT[$1]=$NOW REFUSED[$1]='' ANSWERED_AT=$NOW
     return
   fi
   IFS= read -r -d '' answer <"$DIRECTORY/answer.$1"
@@ -378,7 +378,7 @@ metadata_says() {
 }
 
 is_whole() {
-  say "whole after $((NOW - MASTER_AT)) ms"
+  say "whole after $((NOW - MASTER_AT)) ms, the API's yes after $((ANSWERED_AT - MASTER_AT)) ms"
   WAS_WHOLE=1 ATTEMPT=0
   is_deaf 1
   poll_is slow
