@@ -378,7 +378,9 @@ metadata_says() {
 }
 
 is_whole() {
-  say "whole after $((NOW - MASTER_AT)) ms, the API's yes after $((ANSWERED_AT - MASTER_AT)) ms"
+  local answered=''
+  ((ANSWERED_AT < MASTER_AT)) || answered=", the API's yes after $((ANSWERED_AT - MASTER_AT)) ms"
+  say "whole after $((NOW - MASTER_AT)) ms$answered"
   WAS_WHOLE=1 ATTEMPT=0
   is_deaf 1
   poll_is slow
