@@ -107,7 +107,9 @@ readonly WATCH_CONF='
 '
 
 # Not one virtual address: AWS knows nothing of ARP. Adverts of one priority, so that nobody has a claim to be active;
-# 254 because that makes the other wait least.
+# 254 because that makes the other wait least. Real time from the start, not only once adverts were late, as
+# max_auto_priority has it; that goes to priority 1 then. A real-time process that computes for 10 ms without a pause, which
+# an emulated or busy machine makes of much less, would be killed: it may for 5 s.
 # shellcheck disable=SC2016 # $ is jq's
 readonly KEEPALIVED_CONF='
   (.advert_ms | whole(20; 10000)) as $advert_ms
@@ -117,7 +119,7 @@ readonly KEEPALIVED_CONF='
     "  script_user root",
     "  vrrp_version 3",
     "  vrrp_rt_priority 20",
-    "  max_auto_priority 50",
+    "  vrrp_rlimit_rttime 5000000",
     "  vrrp_no_swap",
     "  notify_fifo /run/causeway/pair/events",
     "}",

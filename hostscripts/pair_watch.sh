@@ -38,7 +38,7 @@ readonly BACK_OFF_MS=200 BACK_OFF_MAX_MS=2000
 readonly GIVE_UP_MS=5000 # claims that AWS refuses
 readonly SILENCE_MS=1000 PATIENCE_MS=30000 NOBODY_TOOK_MS=3000 NOBODY_ACTIVE_MS=2000
 readonly OFFER_MS=15000 # how often one that serves with a broken path offers its place
-readonly START_MS=20000 HEALTH_TAKES_MS=15000 RESYNC_MS=60000 ASLEEP_MS=2000 STUCK_MS=20000 SYNC_EVERY_MS=15000
+readonly START_MS=20000 HEALTH_TAKES_MS=15000 RESYNC_MS=60000 ASLEEP_MS=2000 STUCK_MS=20000 SYNC_EVERY_MS=${CAUSEWAY_SYNC_EVERY_MS:-15000}
 
 # ── what is so ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -47,14 +47,14 @@ readonly START_MS=20000 HEALTH_TAKES_MS=15000 RESYNC_MS=60000 ASLEEP_MS=2000 STU
 ROLE=none PHASE=starting REASON='just started' SINCE=$EPOCHSECONDS
 WAS_WHOLE=0 LAST_RESORT=0 DEAF=0 ASIDE=1 DISTRUST=0 CLEAN=1 # nothing to be forgotten yet
 NAMES=() NAMESPACES=() DEVICES=() MACS=() ENIS=() ADDRESSES=() HEALTH=() ASKED_HEALTH_AT=()
-LISTED=() IN_KERNEL=() GOT=() GRANTED_AT=() REFUSED=() IP_PIPES=() IP_PIDS=() HELPERS=()
+LISTED=() IN_KERNEL=() GOT=() GRANTED_AT=() REFUSED=() IP_PIPES=() IP_PIDS=() HELPERS=() ADDRESSED_AT=()
 declare -A TUNNELS=() SYNC=()
 KEY='' SECRET='' SESSION='' SWITCHES=() TOLD='' ALARMS=() PLATFORM=0 BROKEN='' UNREADY=''
 # shellcheck disable=SC2034 # read by name
 readonly IS_=null IS_0=false IS_1=true
 CURL_PID=0 POLL_PID=0 CLAIMING=0 ATTEMPT=0
 # Milliseconds since boot.
-NOW=0 CLAIMED_AT=0 NEXT_CLAIM_AT=0 MASTER_AT=0 ASIDE_AT=0 METADATA_AT=0 HEARD_AT=0 PONG_AT=0 PEER_PONG_AT=0
+NOW=0 CLAIMED_AT=0 ANSWERED_AT=0 NEXT_CLAIM_AT=0 MASTER_AT=0 ASIDE_AT=0 METADATA_AT=0 HEARD_AT=0 PONG_AT=0 PEER_PONG_AT=0
 ASKED_AT=0 ALIVE_AT=0 TOLD_AT=0 CHECKED_AT=0 SYNC_CHECKED_AT=0 RESYNCED_AT=0 POLL_STARTED_AT=0
 HEARD='' TOLD_PHASE='' WAIT_S=0.1
 
@@ -117,7 +117,7 @@ configuration_is_read() {
 havip_is_known() {
   [[ $2 != - ]] || PLATFORM=${#NAMES[@]}
   NAMES+=("$1") NAMESPACES+=("$2") DEVICES+=("$3") MACS+=("$4") ENIS+=("$5") ADDRESSES+=("$6") HEALTH+=('') ASKED_HEALTH_AT+=(0)
-  LISTED+=('') IN_KERNEL+=('') GOT+=(0) GRANTED_AT+=(-1000000) REFUSED+=('') IP_PIPES+=(0) IP_PIDS+=(0) HELPERS+=(0)
+  LISTED+=('') IN_KERNEL+=('') GOT+=(0) GRANTED_AT+=(-1000000) REFUSED+=('') IP_PIPES+=(0) IP_PIDS+=(0) HELPERS+=(0) ADDRESSED_AT+=(-1000000)
 }
 
 tenant_is_known() { TUNNELS[$1]=$2 SYNC[$1]=active; }
@@ -157,8 +157,11 @@ event() {
     curl) curl_is_done "${words[1]:-}" "${words[2]:-0}" ;;
     health) HEALTH[words[1]]="${words[*]:2}" ;;
     kernel)
-      IN_KERNEL[words[1]]=${words[2]}
-      addresses_follow
+      # What was seen before the last change was made says nothing.
+      if ((NOW - ADDRESSED_AT[words[1]] > 1500)); then
+        IN_KERNEL[words[1]]=${words[2]}
+        addresses_follow
+      fi
       ;;
     pong) PONG_AT=$NOW ;;
     peer) PEER_PONG_AT=$NOW ;;
@@ -175,6 +178,7 @@ keepalived_says() {
     MASTER) becomes_active ;;
     BACKUP)
       ((DEAF == 0)) || is_deaf 0
+      [[ $PHASE != active ]] || LAST_RESORT=0
       ((CLAIMING == 0)) || curl_is_made_anew
       ((ASIDE)) || state_is standby "the other one is active"
       ;;
@@ -233,7 +237,7 @@ address_is_here() {
   line="addr replace ${ADDRESSES[$1]}/32 dev ${DEVICES[$1]} label $label"
   (($2)) || line="addr del ${ADDRESSES[$1]}/32 dev ${DEVICES[$1]}"
   ((IP_PIPES[$1])) || return 0
-  if printf '%s\n' "$line" >&"${IP_PIPES[$1]}"; then IN_KERNEL[$1]=$2; fi
+  if printf '%s\n' "$line" >&"${IP_PIPES[$1]}"; then IN_KERNEL[$1]=$2 ADDRESSED_AT[$1]=$NOW; fi
 } 2>/dev/null
 
 # An `ip` that stands in the namespace and does what it reads.
@@ -301,7 +305,7 @@ write-out = \"claim $i %{http_code}\\n\"
 claim_is_answered() {
   local answer=''
   if [[ $2 == 200 ]]; then
-    GRANTED_AT[$1]=$NOW REFUSED[$1]=''
+    GRANTED_AT[$1]=$NOW REFUSED[$1]='' ANSWERED_AT=$NOW
     return
   fi
   IFS= read -r -d '' answer <"$DIRECTORY/answer.$1"
@@ -374,7 +378,9 @@ metadata_says() {
 }
 
 is_whole() {
-  say "whole after $((NOW - MASTER_AT)) ms"
+  local answered=''
+  ((ANSWERED_AT < MASTER_AT)) || answered=", the API's yes after $((ANSWERED_AT - MASTER_AT)) ms"
+  say "whole after $((NOW - MASTER_AT)) ms$answered"
   WAS_WHOLE=1 ATTEMPT=0
   is_deaf 1
   poll_is slow

@@ -84,6 +84,7 @@ class PairHost:
         self.control_file = sandbox.directory / "control.json"
         self.log_file = sandbox.directory / "calls"
         sandbox.services_are_stubs()
+        sandbox.environment["CAUSEWAY_SYNC_EVERY_MS"] = "1000"
         sandbox.run("mkdir /run/services; echo 1 >'/run/services/causeway-sync@tenant-alpha.service'")
         units = map(str, HOSTSCRIPTS.glob("*.service"))
         sandbox.run(["install", "-m", "0644", "-D", "-t", "/run/root/etc/systemd/system", *units])

@@ -16,6 +16,14 @@ pytestmark = pytest.mark.slow
 PAIR = "/run/root/opt/causeway/pair"
 
 
+@pytest.fixture(scope="module")
+def lasting(shared_sandbox: Sandbox) -> PairHost:
+    """One for tests that leave it standing by, or as it is configured."""
+    host = PairHost(shared_sandbox)
+    host.watch()
+    return host
+
+
 @pytest.fixture
 def proxy(sandbox: Sandbox) -> PairHost:
     """Standing by."""
@@ -162,16 +170,16 @@ def test_while_both_claim_the_one_with_the_higher_index_stands_aside(
          "ip -n other link set dev eth0 up", "platform: eth0 has no carrier"),
     ],
 )  # fmt: skip
-def test_a_broken_path_makes_it_stand_aside(sandbox: Sandbox, damage: str, mending: str, broken: str) -> None:
-    proxy = PairHost(sandbox)
-    proxy.watch()
-    proxy.becomes_active()
-    sandbox.run(damage)
-    proxy.wait_for(state="fault", reason=broken)
-    assert proxy.aside
-    sandbox.run(mending)
-    proxy.wait_for(state="standby")
-    assert not proxy.aside
+def test_a_broken_path_makes_it_stand_aside(
+    lasting: PairHost, damage: str, mending: str, broken: str
+) -> None:
+    lasting.becomes_active()
+    lasting.sandbox.run(damage)
+    lasting.wait_for(state="fault", reason=broken)
+    assert lasting.aside
+    lasting.sandbox.run(mending)
+    lasting.wait_for(state="standby")
+    assert not lasting.aside
 
 
 def test_with_a_broken_path_it_serves_if_nobody_else_does(proxy: PairHost) -> None:
@@ -254,6 +262,27 @@ def test_ready_says_why_not(proxy: PairHost) -> None:
     assert "standby" in proxy.sandbox.run([PAIR, "ready"])
 
 
+def test_the_active_one_tells_every_connection_and_a_standby_forgets_them_and_asks(proxy: PairHost) -> None:
+    conf = "/run/root/run/causeway/sync/tenant-alpha.conf"
+    proxy.sandbox.run(f"mkdir -p {conf.rpartition('/')[0]}; touch {conf}; rm -f /run/conntrackd")
+    proxy.becomes_active()
+    wait_until("it tells", lambda: "conntrackd -R" in proxy.sandbox.run("cat /run/conntrackd || true"))
+    proxy.sandbox.run("rm /run/conntrackd")
+    proxy.other_is_active()
+    proxy.loses(HAVIP, USER_HAVIP)
+    proxy.wait_for(state="standby")
+    asked = ["conntrackd -f internal", "conntrackd -F", "conntrackd -n"]
+    wait_until("it asks", lambda: proxy.sandbox.run("cat /run/conntrackd || true").splitlines() == asked)
+
+
+def test_one_that_was_never_active_forgets_nothing(proxy: PairHost) -> None:
+    proxy.sandbox.run("rm -f /run/conntrackd; mkdir -p /run/root/run/causeway/sync")
+    proxy.sandbox.run("touch /run/root/run/causeway/sync/tenant-alpha.conf")
+    proxy.says("BACKUP")
+    proxy.wait_for(state="standby", reason="the other one is active")
+    proxy.sandbox.run("test ! -e /run/conntrackd")
+
+
 def test_applying_again_changes_nothing(proxy: PairHost) -> None:
     assert proxy.apply() == ["unchanged"]
 
@@ -278,11 +307,10 @@ def test_a_changed_state_is_taken_on_by_an_active_one_that_stays_active(proxy: P
         "rm /run/services/causeway-keepalived.service",
     ],
 )
-def test_what_is_damaged_by_hand_is_mended(sandbox: Sandbox, damage: str) -> None:
-    proxy = PairHost(sandbox)
-    sandbox.run(damage)
-    assert proxy.apply()[-1] == "changed"
-    assert proxy.apply() == ["unchanged"]
+def test_what_is_damaged_by_hand_is_mended(lasting: PairHost, damage: str) -> None:
+    lasting.sandbox.run(damage)
+    assert lasting.apply()[-1] == "changed"
+    assert lasting.apply() == ["unchanged"]
 
 
 def test_no_pair_any_more(proxy: PairHost) -> None:
@@ -308,13 +336,13 @@ def test_no_pair_any_more(proxy: PairHost) -> None:
     ],
 )
 def test_a_state_that_is_refused_starts_nothing(
-    sandbox: Sandbox, change: dict[str, object], says: str
+    lasting: PairHost, change: dict[str, object], says: str
 ) -> None:
-    proxy = PairHost(sandbox)
-    sandbox.run("rm -f /run/systemctl")
-    said = sandbox.apply("pair", proxy.state | change, ok=False)
+    lasting.sandbox.run("rm -f /run/systemctl")
+    said = lasting.sandbox.apply("pair", lasting.state | change, ok=False)
     assert says in "\n".join(said)
-    sandbox.run("test ! -e /run/systemctl")
+    lasting.sandbox.run("test ! -e /run/systemctl")
+    lasting.sandbox.state("pair", lasting.state)
 
 
 def test_its_mac_is_that_of_the_nic_with_the_own_address(proxy: PairHost) -> None:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import paramiko
 
+from lab.errors import LabError
 from tests.lab.conftest import LabUnderTest, client_options, wait_until
 
 Json = Any
@@ -27,6 +29,7 @@ HAVIP, USER_HAVIP, ENDPOINT = "192.168.4.100", "172.16.101.100", "192.168.4.200"
 USER_ENI = {"proxy-0": "172.16.101.10", "proxy-1": "172.16.101.11"}
 USER_ADDRESS, TCP_PORT, HTTP_PORT = "172.16.101.4", 7007, 8080
 NAMESPACE = "tenant-alpha"
+SETTLED_S = 120.0  # a boot among it
 TUNNEL = {"tenant": "alpha", "device": "mgre1", "key": 1, "peers": []}
 
 # Opens connections and sends a byte on each ten times a second, in turn. Ends when its input does, and then says by
@@ -95,6 +98,16 @@ class PairNetwork:
         self.iam = boto3.client("iam", **options)
 
     # ── the cloud ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def stands(self) -> bool:
+        """Whether it was built before, and then knows it."""
+        for reservation in self.ec2.describe_instances()["Reservations"]:
+            for instance in reservation["Instances"]:
+                name = next((t["Value"] for t in instance.get("Tags", []) if t["Key"] == "Name"), "")
+                self.instances[name] = instance["InstanceId"]
+                for eni in instance["NetworkInterfaces"]:
+                    self.enis[name, "user" if eni["Attachment"]["DeviceIndex"] else "own"] = eni
+        return bool(self.instances)
 
     def build(self) -> None:
         """Networks, hosts and ENIs, then what each host is told."""
@@ -293,7 +306,7 @@ class PairNetwork:
         }
 
     def given(self, host: str, **states: Json) -> None:
-        """Scripts and these states, and applied; what another state left there is kept."""
+        """Scripts and these states, on the disk whatever happens next, and applied."""
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
             for file in sorted(HOSTSCRIPTS.iterdir()):
@@ -303,7 +316,9 @@ class PairNetwork:
             for concern, state in states.items():
                 add(tar, f"etc/causeway/{concern}.json", json.dumps(state).encode(), 0o600)
         self.lab.succeed(
-            host, "mkdir -p /etc/causeway && tar -x -C / && /opt/causeway/apply", stdin=archive.getvalue()
+            host,
+            "mkdir -p /etc/causeway && tar -x -C / && sync && /opt/causeway/apply",
+            stdin=archive.getvalue(),
         )
 
     # ── looking at it ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -317,11 +332,16 @@ class PairNetwork:
         found: list[str] = []
 
         def one() -> bool:
-            states = {proxy: self.state(proxy) for proxy in PROXIES}
+            try:
+                states = {proxy: self.state(proxy) for proxy in PROXIES}
+            except (AssertionError, LabError, OSError, paramiko.SSHException):  # it boots
+                for proxy in PROXIES:
+                    self.lab.forget(proxy)
+                return False
             found[:] = [p for p, s in states.items() if s["state"] == "active" and s["whole"]]
             return len(found) == 1 and {s["state"] for s in states.values()} == {"active", "standby"}
 
-        wait_until("one is active and the other stands by", one)
+        wait_until("one is active and the other stands by", one, SETTLED_S)
         return found[0]
 
     def holders(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -54,7 +55,10 @@ def pair() -> Iterator[PairNetwork]:
     try:
         lab.command("up", "--empty")
         network = PairNetwork(lab)
-        network.build()
+        if network.stands():
+            network.configure()
+        else:
+            network.build()
         yield network
     finally:
         if kept is None:
@@ -102,10 +106,14 @@ def is_whole_again(pair: PairNetwork, active: str) -> None:
     """This one is active, the other stands by; no address is in both kernels."""
     assert pair.active() == active
     assert pair.holders() == {HAVIP: active, USER_HAVIP: active}
-    addresses = f"ip -br -4 addr; {IN_TENANT} ip -br -4 addr"
     for proxy in PROXIES:
-        here = pair.lab.succeed(proxy, addresses)
-        assert [f" {a}/32" in here for a in (HAVIP, USER_HAVIP)] == [proxy == active] * 2
+        wait_until(f"{proxy} has all addresses or none", partial(kernel_has, pair, proxy, proxy == active), 5)
+
+
+def kernel_has(pair: PairNetwork, proxy: str, wanted: bool) -> bool:
+    """All HaVips or none are addresses of this proxy."""
+    here = pair.lab.succeed(proxy, f"ip -br -4 addr; {IN_TENANT} ip -br -4 addr")
+    return [f" {a}/32" in here for a in (HAVIP, USER_HAVIP)] == [wanted] * 2
 
 
 def test_applying_again_changes_nothing(pair: PairNetwork) -> None:
