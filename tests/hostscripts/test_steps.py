@@ -28,15 +28,21 @@ class Proxy:
         (self.run_dir / "pair/state.json").write_text("{}")
         return self
 
-    def step(self, step: Step, digest: str = "d1") -> subprocess.CompletedProcess[str]:
+    def step(
+        self, step: Step, digest: str = "d1", ready_within_s: int = 30
+    ) -> subprocess.CompletedProcess[str]:
         """Run it, as the Command does."""
         return subprocess.run(
             ["bash", "-s"],
             input=step_script(step, digest),
-            env={"PATH": "/usr/bin:/bin", "CAUSEWAY_ROOT": str(self.root), "CAUSEWAY_READY_WITHIN_S": "1"},
+            env={
+                "PATH": "/usr/bin:/bin",
+                "CAUSEWAY_ROOT": str(self.root),
+                "CAUSEWAY_READY_WITHIN_S": str(ready_within_s),
+            },
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
 
@@ -89,7 +95,7 @@ def test_it_is_ready_once_its_pair_says_so(proxy: Proxy) -> None:
 
 
 def test_one_that_does_not_become_ready_stops_the_change(proxy: Proxy) -> None:
-    done = proxy.has_pair("echo 'the tunnel is down' >&2; exit 1").step(Step.IS_READY)
+    done = proxy.has_pair("echo 'the tunnel is down' >&2; exit 1").step(Step.IS_READY, ready_within_s=1)
     assert done.returncode == 1
     assert "the other proxy is left as it is" in done.stderr
     assert "the tunnel is down" in done.stderr
@@ -107,7 +113,7 @@ def test_it_steps_aside_for_no_change(proxy: Proxy) -> None:
 
 def test_one_that_was_not_ready_is_not_done(proxy: Proxy) -> None:
     proxy.has_pair("[[ $1 == step-aside ]]")
-    proxy.step(Step.IS_READY, "d1")
+    proxy.step(Step.IS_READY, "d1", ready_within_s=1)
     proxy.step(Step.STEPS_ASIDE, "d1")
     assert proxy.questions[-1] == "step-aside"
 
@@ -118,3 +124,28 @@ def test_a_text_cut_short_does_nothing(proxy: Proxy) -> None:
     env = {"PATH": "/usr/bin:/bin", "CAUSEWAY_ROOT": str(proxy.root)}
     subprocess.run(["bash", "-s"], input=text, env=env, text=True, check=True)
     assert proxy.questions == []
+
+
+@pytest.mark.parametrize(
+    ("state", "stays"),
+    [
+        (None, True),
+        ('{"state": "active", "whole": true}', True),
+        ('{"state": "active", "whole": false}', False),
+        ('{"state": "standby", "whole": false}', False),
+        ("half a te", False),
+    ],
+)
+def test_only_the_active_one_stays_alone(proxy: Proxy, state: str | None, stays: bool) -> None:
+    if state is not None:
+        (proxy.run_dir / "pair/state.json").write_text(state)
+    done = proxy.step(Step.STAYS_ALONE, "now")
+    assert (done.returncode == 0) == stays
+    assert ("python -m ops switch" in done.stderr) != stays
+
+
+@pytest.mark.parametrize(("status", "goes"), [(0, True), (2, True), (1, False)])
+def test_an_instance_makes_way_only_for_one_that_serves(proxy: Proxy, status: int, goes: bool) -> None:
+    done = proxy.has_pair(f"exit {status}").step(Step.MAKES_WAY, "now")
+    assert (done.returncode == 0) == goes
+    assert ("the other proxy does not take over" in done.stderr) != goes
