@@ -36,12 +36,20 @@ makes_way() {
   }
 }
 
-# The other proxy is about to go for good: whatever it has would go with it.
+# The other proxy is about to go for good, and whatever it has goes with it. One that lives takes over as soon as this one's
+# pair stops, which is before it goes.
 stays_alone() {
+  local peer
   [[ -f $RUN/pair/state.json ]] || return 0
   [[ $(jq '.state == "active" and .whole' "$RUN/pair/state.json") == true ]] || {
     echo "causeway: error: the other proxy is active, and would take all connections with it: have this one take over first" \
       "(python -m ops switch), or keep the pair" >&2
+    exit 1
+  }
+  peer=$(jq -r .peer "$RUN/pair/state.json")
+  ! ping -n -q -c 3 -i 0.2 -W 1 "$peer" >/dev/null || {
+    echo "causeway: error: the other proxy lives, would take over once this one's pair stops, and would take all connections" \
+      "with it: power it off first (sudo poweroff on $peer), or keep the pair" >&2
     exit 1
   }
 }
