@@ -1,4 +1,4 @@
-"""Causeway's Pulumi program: settings, plan, then components in the order of a packet's way, and exports."""
+"""Causeway's Pulumi program: settings, plan, then components against a packet's way, and exports."""
 
 import pulumi
 
@@ -38,14 +38,6 @@ access = OperatorAccess(
     ),
 )
 
-func_fleet = FuncFleet(
-    "func",
-    FuncFleetArgs(
-        plan=plan,
-        access=access,
-        place=access.place(image, platform.subnets[FUNC], firewall.groups[FUNC], plan.tags),
-    ),
-)
 proxies = Proxies(
     "proxy",
     ProxiesArgs(
@@ -55,6 +47,15 @@ proxies = Proxies(
         vpc_id=platform.vpc_id,
         api_group=firewall.groups.get(API),
         user_networks=tenant_networks,
+    ),
+)
+func_fleet = FuncFleet(
+    "func",
+    FuncFleetArgs(
+        plan=plan,
+        access=access,
+        place=access.place(image, platform.subnets[FUNC], firewall.groups[FUNC], plan.tags),
+        after=proxies.first_tunnels,
     ),
 )
 user_instances = UserInstances(

@@ -16,11 +16,15 @@ from components.plan import Plan
 
 @dataclass(frozen=True, kw_only=True)
 class FuncFleetArgs:
-    """Where func hosts stand and how they are reached."""
+    """Where func hosts stand and how they are reached.
+
+    `after`: what their tunnels lead to. When the remote becomes another address, both ends change in short order.
+    """
 
     plan: Plan
     access: OperatorAccess
     place: Place
+    after: pulumi.Resource
 
 
 class FuncFleet(pulumi.ComponentResource):
@@ -45,4 +49,13 @@ class FuncFleet(pulumi.ComponentResource):
             Concern.TUNNEL: tunnel_state(args.plan, host.plan),
             Concern.ROUTES: routes_state(args.plan, host.plan),
         }
-        HostConfig(host.plan.name, HostConfigArgs(host=host, access=args.access, states=states), self._child)
+        HostConfig(
+            host.plan.name,
+            HostConfigArgs(
+                host=host,
+                access=args.access,
+                states=states,
+                between={Concern.TUNNEL: lambda _: [args.after]},
+            ),
+            self._child,
+        )

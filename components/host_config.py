@@ -35,13 +35,15 @@ class HostConfig(pulumi.ComponentResource):
     """What a host is told, concern after concern. A replaced host is told everything again.
 
     Nothing in it is secret but the connection, so that changes can be read in a preview. Who waits for `done`
-    waits for all of it.
+    waits for all of it, who waits for one of `told` for a concern and those before.
     """
 
     done: tuple[pulumi.Resource, ...]
+    told: dict[Concern, pulumi.Resource]
 
     def __init__(self, name: str, args: HostConfigArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("causeway:host:HostConfig", name, None, opts)
+        self.told = {}
         before: list[pulumi.Resource] = [*args.access.reachable(args.host), *args.after]
         for concern, state in args.states.items():
             if concern in args.between:
@@ -54,6 +56,7 @@ class HostConfig(pulumi.ComponentResource):
                 before=before,
                 parent=self,
             )
+            self.told[concern] = command
             before = [command]
         self.done = tuple(before)
         self.register_outputs({})

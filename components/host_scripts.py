@@ -38,6 +38,7 @@ class Step(StrEnum):
     STEPS_ASIDE = "steps_aside"
     MAKES_WAY = "makes_way"
     IS_READY = "is_ready"
+    STAYS_ALONE = "stays_alone"
 
 
 @dataclass(frozen=True, kw_only=True)

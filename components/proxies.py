@@ -12,8 +12,9 @@ from components.access import OperatorAccess
 from components.claim_role import ClaimRole, ClaimRoleArgs
 from components.firewall import Group
 from components.host import Host, HostArgs, Place
+from components.host_command import host_command
 from components.host_config import HostConfig, HostConfigArgs
-from components.host_scripts import Concern
+from components.host_scripts import Concern, Step, step_script
 from components.plan import HostPlan, Plan, TenantPlan
 from components.proxy_pair import ProxyPair, ProxyPairArgs
 from components.proxy_states import ProxyInterfaces, digest_output, proxy_states
@@ -50,6 +51,9 @@ class Proxies(pulumi.ComponentResource):
 
     hosts: tuple[Host, ...]
     user_enis: dict[str, dict[str, UserEni]]  # by proxy, then by tenant
+    first_tunnels: (
+        pulumi.Resource
+    )  # proxy-0's: the far end of every func host's, before there is a pair and after
 
     def __init__(self, name: str, args: ProxiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("causeway:proxy:Proxies", name, None, pulumi.ResourceOptions.merge(_FORMERLY, opts))
@@ -145,7 +149,10 @@ class Proxies(pulumi.ComponentResource):
         states = proxy_states(self._args.plan, interfaces)
         between = {Concern.USER_ENI: lambda ready: [eni.attach(ready) for eni in enis.values()]}
         turn = None
-        if pair is not None:
+        after: Sequence[pulumi.Resource] = ()
+        if pair is None:
+            after = (self._stay_alone(proxy),)
+        else:
             allowed = role.allow(interfaces.arns)
             between[Concern.PAIR] = lambda _: [allowed, *pair.ready]
             turn = Turn(
@@ -158,6 +165,7 @@ class Proxies(pulumi.ComponentResource):
                 ),
                 self._child,
             )
+            after = (turn.begun,)
         config = HostConfig(
             name,
             HostConfigArgs(
@@ -165,12 +173,26 @@ class Proxies(pulumi.ComponentResource):
                 access=self._args.access,
                 states=states,
                 between=between,
-                after=() if turn is None else (turn.begun,),
+                after=after,
             ),
             self._child,
         )
+        if proxy is self.hosts[0]:
+            self.first_tunnels = config.told[Concern.TUNNEL]
         if turn is None:
             return config.done
         ready = turn.end(config.done)
         self._replacements.note(proxy, ready)
         return (ready,)
+
+    def _stay_alone(self, proxy: Host) -> pulumi.Resource:
+        """What is left of a pair has to be the one that holds the HaVips, or its connections are cut."""
+        access = self._args.access
+        return host_command(
+            f"{proxy.plan.name}-stays-alone",
+            proxy,
+            access,
+            step_script(Step.STAYS_ALONE, "now"),
+            before=access.reachable(proxy),
+            parent=self,
+        )

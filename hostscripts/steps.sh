@@ -11,7 +11,7 @@
 #   main </dev/null
 #
 # steps_aside and is_ready stand around the concerns; makes_way comes before the instance is replaced or stopped, and runs
-# by SSH from the program itself. DIGEST is of all that a proxy is told, but the func hosts it knows. One that this proxy is ready with already, as when only
+# by SSH from the program itself; stays_alone comes before a pair becomes a single proxy. DIGEST is of all that a proxy is told, but the func hosts it knows. One that this proxy is ready with already, as when only
 # the operator's key is another one, asks for no step.
 
 set -euo pipefail
@@ -32,6 +32,24 @@ steps_aside() {
 makes_way() {
   other_one_forwards || {
     echo "causeway: error: it is active, and the other proxy does not take over" >&2
+    exit 1
+  }
+}
+
+# The other proxy is about to go for good, and whatever it has goes with it. One that lives takes over as soon as this one's
+# pair stops, which is before it goes.
+stays_alone() {
+  local peer
+  [[ -f $RUN/pair/state.json ]] || return 0
+  [[ $(jq '.state == "active" and .whole' "$RUN/pair/state.json") == true ]] || {
+    echo "causeway: error: the other proxy is active, and would take all connections with it: have this one take over first" \
+      "(python -m ops switch), or keep the pair" >&2
+    exit 1
+  }
+  peer=$(jq -r .peer "$RUN/pair/state.json")
+  ! ping -n -q -c 3 -i 0.2 -W 1 "$peer" >/dev/null || {
+    echo "causeway: error: the other proxy lives, would take over once this one's pair stops, and would take all connections" \
+      "with it: power it off first (sudo poweroff on $peer), or keep the pair" >&2
     exit 1
   }
 }

@@ -44,7 +44,7 @@ def _public_ranges(draft: Draft) -> Iterator[Problem]:
 
 def _plain_api(draft: Draft) -> Iterator[Problem]:
     scheme = draft.at("api.scheme", ApiScheme)
-    if scheme and scheme.value is ApiScheme.HTTP:
+    if scheme and scheme.value is ApiScheme.HTTP and pair.proxies(draft) > 1:
         yield scheme.problem(
             "sends the proxies' requests, and the tokens of their role, in clear: AWS itself answers HTTPS",
             "leave it out, but in a lab",

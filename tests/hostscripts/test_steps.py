@@ -28,15 +28,21 @@ class Proxy:
         (self.run_dir / "pair/state.json").write_text("{}")
         return self
 
-    def step(self, step: Step, digest: str = "d1") -> subprocess.CompletedProcess[str]:
+    def step(
+        self, step: Step, digest: str = "d1", ready_within_s: int = 30
+    ) -> subprocess.CompletedProcess[str]:
         """Run it, as the Command does."""
         return subprocess.run(
             ["bash", "-s"],
             input=step_script(step, digest),
-            env={"PATH": "/usr/bin:/bin", "CAUSEWAY_ROOT": str(self.root), "CAUSEWAY_READY_WITHIN_S": "1"},
+            env={
+                "PATH": f"{self.root}/bin:/usr/bin:/bin",
+                "CAUSEWAY_ROOT": str(self.root),
+                "CAUSEWAY_READY_WITHIN_S": str(ready_within_s),
+            },
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
 
@@ -89,7 +95,7 @@ def test_it_is_ready_once_its_pair_says_so(proxy: Proxy) -> None:
 
 
 def test_one_that_does_not_become_ready_stops_the_change(proxy: Proxy) -> None:
-    done = proxy.has_pair("echo 'the tunnel is down' >&2; exit 1").step(Step.IS_READY)
+    done = proxy.has_pair("echo 'the tunnel is down' >&2; exit 1").step(Step.IS_READY, ready_within_s=1)
     assert done.returncode == 1
     assert "the other proxy is left as it is" in done.stderr
     assert "the tunnel is down" in done.stderr
@@ -107,7 +113,7 @@ def test_it_steps_aside_for_no_change(proxy: Proxy) -> None:
 
 def test_one_that_was_not_ready_is_not_done(proxy: Proxy) -> None:
     proxy.has_pair("[[ $1 == step-aside ]]")
-    proxy.step(Step.IS_READY, "d1")
+    proxy.step(Step.IS_READY, "d1", ready_within_s=1)
     proxy.step(Step.STEPS_ASIDE, "d1")
     assert proxy.questions[-1] == "step-aside"
 
@@ -118,3 +124,40 @@ def test_a_text_cut_short_does_nothing(proxy: Proxy) -> None:
     env = {"PATH": "/usr/bin:/bin", "CAUSEWAY_ROOT": str(proxy.root)}
     subprocess.run(["bash", "-s"], input=text, env=env, text=True, check=True)
     assert proxy.questions == []
+
+
+ALONE = '{"state": "active", "whole": true, "peer": "192.0.2.1"}'  # TEST-NET-1: nobody's
+WITH_ANOTHER = '{"state": "active", "whole": true, "peer": "127.0.0.1"}'
+
+
+@pytest.mark.parametrize(
+    ("state", "refusal"),
+    [
+        (None, ""),
+        (ALONE, ""),
+        (WITH_ANOTHER, "power it off first"),
+        ('{"state": "active", "whole": false, "peer": "192.0.2.1"}', "python -m ops switch"),
+        ('{"state": "standby", "whole": false, "peer": "192.0.2.1"}', "python -m ops switch"),
+        ("half a te", "python -m ops switch"),
+    ],
+)
+def test_one_stays_alone_that_has_everything_and_nobody_beside_it(
+    proxy: Proxy, state: str | None, refusal: str
+) -> None:
+    """Traffic to TEST-NET-1 is not needed: the stand-in for `ping` answers for loopback alone."""
+    ping = proxy.root / "bin/ping"
+    ping.parent.mkdir()
+    ping.write_text("#!/bin/bash\n[[ ${*: -1} == 127.* ]]\n")
+    ping.chmod(0o755)
+    if state is not None:
+        (proxy.run_dir / "pair/state.json").write_text(state)
+    done = proxy.step(Step.STAYS_ALONE, "now")
+    assert (done.returncode == 0) == (refusal == "")
+    assert refusal in done.stderr
+
+
+@pytest.mark.parametrize(("status", "goes"), [(0, True), (2, True), (1, False)])
+def test_an_instance_makes_way_only_for_one_that_serves(proxy: Proxy, status: int, goes: bool) -> None:
+    done = proxy.has_pair(f"exit {status}").step(Step.MAKES_WAY, "now")
+    assert (done.returncode == 0) == goes
+    assert ("the other proxy does not take over" in done.stderr) != goes

@@ -68,7 +68,7 @@ def test_a_func_host_more_makes_no_proxy_of_a_pair_step_aside() -> None:
 
 def test_a_second_proxy_replaces_nothing_of_the_first_one() -> None:
     single, pair = graph_of("lab"), graph_of(LAB_PAIR)
-    assert single.resources.keys() <= pair.resources.keys()
+    assert single.resources.keys() - pair.resources.keys() == {f"{COMMAND}::proxy-0-stays-alone"}
     both = changed(single, pair)
     told = ("packages", "tunnel", "sync", "nat", "pair")
     assert {key for key in both if key.startswith(COMMAND)} == {
@@ -104,6 +104,15 @@ def test_what_a_proxy_does_around_a_change_is_the_same_change() -> None:
         assert (aside[0], ready[0]) == ("steps_aside", "is_ready")
         assert aside[1] == ready[1]
         assert re.fullmatch("[0-9a-f]{64}", aside[1])
+
+
+def test_what_is_left_of_a_pair_is_asked_before_anything_changes() -> None:
+    """The func hosts' tunnels too: they lead to another address then."""
+    resources = graph_of("lab").resources
+    asked, told = f"{COMMAND}::proxy-0-stays-alone", f"{COMMAND}::proxy-0-tunnel"
+    assert asked in resources[f"{COMMAND}::proxy-0-packages"]["dependsOn"]
+    for stack in ("lab", LAB_PAIR):
+        assert told in graph_of(stack).resources[f"{COMMAND}::func-0-tunnel"]["dependsOn"]
 
 
 def test_proxies_on_a_way_of_the_operators_get_no_endpoint() -> None:
@@ -203,7 +212,10 @@ def test_an_edited_common_file_changes_every_command(
 ) -> None:
     before = graph_of("lab")
     monkeypatch.setattr(host_scripts, "DIRECTORY", scripts_with(script, tmp_path))
-    assert changed(before, run_stack("lab")) == before.of_type(COMMAND).keys()
+    installing = {
+        key for key, entry in before.of_type(COMMAND).items() if "receive_file" in entry["inputs"]["stdin"]
+    }
+    assert changed(before, run_stack("lab")) == installing
 
 
 def test_another_user_eni_address_replaces_the_user_eni() -> None:

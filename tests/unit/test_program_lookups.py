@@ -5,8 +5,9 @@ from __future__ import annotations
 import pulumi
 import pytest
 
-from tests.unit.program import ACCOUNT, Configuration, run_stack
+from tests.unit.program import ACCOUNT, Configuration, become_pair, run_stack
 from tests.unit.program_rules import VPC
+from tests.unit.program_rules_pair import RESERVATION
 from tests.unit.pulumi_mocks import Graph
 
 SUBNET = "subnet-0123456789abcdef0"
@@ -75,6 +76,38 @@ def test_an_address_that_aws_keeps_is_refused(address: int) -> None:
     ) as refusal:
         run_stack("lab", change=use_address, subnets={SUBNET: FOUND})
     assert "→ choose one from 172.16.101.4 to 172.16.101.254, or leave it out" in str(refusal.value)
+
+
+def use_existing_network_with_a_pair(configuration: Configuration) -> None:
+    become_pair(configuration)
+    use_existing_network(configuration)
+
+
+@pytest.mark.parametrize(
+    ("key", "address", "said"),
+    [
+        ("havip", "172.16.101.255", "is reserved in"),
+        ("havip", "172.16.102.100", "is not in"),
+        ("user_eni_address", "172.16.101.3", "is reserved in"),
+        ("user_eni_address", "172.16.101.254", "is followed by 172.16.101.255, which the ENI on proxy-1 has"),
+    ],
+)
+def test_a_pairs_addresses_are_looked_up_too(key: str, address: str, said: str) -> None:
+    def use_address(configuration: Configuration) -> None:
+        use_existing_network_with_a_pair(configuration)
+        configuration["causeway:tenants"][0][key] = address
+
+    with pytest.raises(pulumi.RunError, match=r"1 problem") as refusal:
+        run_stack("lab", change=use_address, subnets={SUBNET: FOUND})
+    assert f"tenants[0].{key}: {address}\n" in str(refusal.value)
+    assert said in str(refusal.value)
+
+
+def test_the_pairs_address_in_an_existing_subnet_is_reserved_and_nothing_else_made() -> None:
+    graph = run_stack("lab", change=use_existing_network_with_a_pair, subnets={SUBNET: FOUND})
+    reservation = graph.resources[f"{RESERVATION}::havip-alpha-reservation"]["inputs"]
+    assert (reservation["subnetId"], reservation["cidrBlock"]) == (SUBNET, "172.16.101.100/32")
+    assert set(graph.of_type(VPC)) == {f"{VPC}::platform-vpc"}
 
 
 @pytest.mark.parametrize(

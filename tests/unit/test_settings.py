@@ -22,7 +22,7 @@ def problems_of(config: Any) -> list[str]:
 
 
 def test_defaults() -> None:
-    config = base()
+    config = base("pair")
     del config["redundancy"], config["underlay_mtu"], config["install_packages"], config["access"]["user"]
     settings = load_settings(config)
     assert settings.underlay_mtu == 9001
