@@ -69,8 +69,7 @@ EXTRA: Mapping[Concern, Sequence[HostFile]] = {
     Concern.INPUT: (_unit("causeway-input.service"),),
     Concern.SYNC: (_unit("causeway-sync@.service"), _script("pair")),
     Concern.PAIR: (
-        _script("pair_watch.sh"),
-        _script("pair_health.sh"),
+        *(_script(f"pair_{part}.py", "0644") for part in ("watch", "decide", "aws", "path", "netlink")),
         _script("pair"),
         _unit("causeway-pair.service"),
         _unit("causeway-keepalived.service"),

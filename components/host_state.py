@@ -37,10 +37,8 @@ from components.plan import (
 from components.validation.pair import PLATFORM
 
 _PACKAGES = ("curl", "iproute2", "jq", "kmod", "nftables")  # python3 is in every Debian cloud image
-_PACKAGES_OF_A_PAIR = ("conntrack", "conntrackd", "keepalived")
-# The other proxy is missed after a little more than three of them: 0.9 s. With 100 ms, emulated guests on two busy
-# cores were taken for dead.
-_ADVERT_MS = 300
+_PACKAGES_OF_A_PAIR = ("conntrack", "conntrackd", "iputils-ping", "keepalived", "python3")
+_ADVERT_MS = 100  # the other proxy is missed after a little more than three of them
 _VIRTUAL_ROUTER_ID = 51  # VRRP is unicast between two, so any will do
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# One of two proxies: keepalived says which one should be active, pair_watch.sh makes it so.
+# One of two proxies: keepalived says which one should be active, pair_watch.py makes it so.
 #
-#   proxy-0 192.168.4.4 ◀── VRRP, unicast, an advert every 300 ms ──▶ proxy-1 192.168.4.5
+#   proxy-0 192.168.4.4 ◀── VRRP, unicast, an advert every 100 ms ──▶ proxy-1 192.168.4.5
 #       └── the active one has the HaVips: 192.168.4.100 and, in each tenant's namespace, 172.16.101.100
 #
 # state: {"own", "peer", "index": 0 | 1, "advert_ms": 300, "virtual_router_id": 51, "region": "us-east-1",
@@ -12,7 +12,7 @@
 # {"peer": null}: no pair. Services and tables go. A HaVip that AWS still has here stays in the kernel until the next boot:
 # connections translated to it live on.
 #
-# In /run/causeway/pair, for the services causeway-pair (pair_watch.sh) and causeway-keepalived: watch.conf and
+# In /run/causeway/pair, for the services causeway-pair (pair_watch.py) and causeway-keepalived: watch.conf and
 # keepalived.conf. A proxy that is active stays so whatever changes, except in keepalived.conf or a unit.
 
 # shellcheck source=hostscripts/lib.sh
@@ -21,7 +21,7 @@ source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
 readonly DIRECTORY=$RUN/pair
 readonly UNITS=(causeway-pair.service causeway-keepalived.service) # in the order of starting
 
-# Adverts (VRRP is protocol 112) of the other proxy only; not even those while `unheard` holds it. pair_watch.sh fills that.
+# Adverts (VRRP is protocol 112) of the other proxy only; not even those while `unheard` holds it. pair_watch.py fills that.
 readonly TABLE='
   counter dropped { }
   counter heard { }
@@ -51,25 +51,22 @@ main() {
   # shellcheck disable=SC2059 # a format
   table_is inet causeway_pair "$(printf "$TABLE" "$peer")"
   [[ -d $DIRECTORY ]] || mkdir -p "$DIRECTORY"
-  fifos_are_there
+  fifo_is_there
   configurations_are "$device" "$mac"
   services_run
 }
 
-fifos_are_there() {
-  local fifo
-  for fifo in events claim poll; do
-    [[ -p $DIRECTORY/$fifo ]] || run mkfifo "$DIRECTORY/$fifo"
-  done
+fifo_is_there() {
+  [[ -p $DIRECTORY/events ]] || run mkfifo "$DIRECTORY/events"
   [[ -f $DIRECTORY/aside ]] || echo 1 >"$DIRECTORY/aside"
 }
 
-# RESTART: whom the change concerns; RENEW: whether pair_watch.sh is to read its file again.
+# RESTART: whom the change concerns; RENEW: whether pair_watch.py is to read its file again.
 configurations_are() {
   local text
   state "$(printf 'def nic: "%s"; def primary: "%s";' "$1" "$2") $WATCH_CONF"
   printf -v text '%s\n' "${ROWS[@]}"
-  text+="scripts $(cksum <"$HERE/pair_watch.sh") $(cksum <"$HERE/pair_health.sh") $(cksum <"$HERE/lib.sh")"$'\n'
+  text+="programs $(cat "$HERE"/pair_*.py | cksum)"$'\n'
   RESTART=no RENEW=no
   file_is "$DIRECTORY/watch.conf" "$text" || RENEW=yes
   state "$(printf 'def nic: "%s";' "$1") $KEEPALIVED_CONF"

@@ -72,6 +72,7 @@ for _ in range(int(sys.argv[2])):
     time.sleep(0.05)
 """
 DIRECTORY = "/run/root/run/causeway/pair"
+WATCHER = ["/usr/bin/python3", "-sE", "/run/root/opt/causeway/pair_watch.py"]
 ROLE = "iam/security-credentials/"
 
 
@@ -84,7 +85,7 @@ class PairHost:
         self.control_file = sandbox.directory / "control.json"
         self.log_file = sandbox.directory / "calls"
         sandbox.services_are_stubs()
-        sandbox.environment["CAUSEWAY_SYNC_EVERY_MS"] = "1000"
+        sandbox.environment["CAUSEWAY_SYNC_EVERY_S"] = "1"
         sandbox.run("mkdir /run/services; echo 1 >'/run/services/causeway-sync@tenant-alpha.service'")
         units = map(str, HOSTSCRIPTS.glob("*.service"))
         sandbox.run(["install", "-m", "0644", "-D", "-t", "/run/root/etc/systemd/system", *units])
@@ -148,7 +149,7 @@ class PairHost:
 
     def watch(self) -> None:
         """The watcher starts, as systemd would start it, and is content."""
-        self.watcher = self.sandbox.start(["/run/root/opt/causeway/pair_watch.sh"])
+        self.watcher = self.sandbox.start(WATCHER)
         self.wait_for(state="standby")
 
     def says(self, *words: str) -> None:
@@ -183,6 +184,12 @@ class PairHost:
         """As after a failover."""
         self.says("BACKUP", "MASTER")
         self.wait_for(state="active", whole=True, deaf=1)
+
+    def stands_aside(self, **facts: Json) -> None:
+        """Until it says so; keepalived is in FAULT then, and says that it is."""
+        self.wait_for(**facts)
+        assert self.aside
+        self.says("FAULT")
 
     def in_kernel(self) -> list[str]:
         """HaVips that are addresses here."""

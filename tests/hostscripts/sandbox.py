@@ -76,7 +76,8 @@ class Sandbox:
         self._pid = children.read_text().split()[0]
         script = Path(__file__).with_name("metadata.py")
         self._metadata = self.start([sys.executable, str(script), str(self._metadata_file)])
-        scripts = (*HOSTSCRIPTS.glob("*.sh"), *(HOSTSCRIPTS / name for name in ("apply", "status", "pair")))
+        files = (*HOSTSCRIPTS.glob("*.sh"), *HOSTSCRIPTS.glob("*.py"))
+        scripts = (*files, *(HOSTSCRIPTS / name for name in ("apply", "status", "pair")))
         self.run(["install", "-m", "0755", *map(str, scripts), "/run/root/opt/causeway"])
         wait_until("metadata is served", lambda: self.run("exec 3<>/dev/tcp/169.254.169.254/80", ok=None))
         return self

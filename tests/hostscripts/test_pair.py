@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.hostscripts.pair_host import DIRECTORY, HAVIP, HAVIPS, PRIMARY_MAC, USER_HAVIP, PairHost
+from tests.hostscripts.pair_host import DIRECTORY, HAVIP, HAVIPS, PRIMARY_MAC, USER_HAVIP, WATCHER, PairHost
 from tests.hostscripts.sandbox import Sandbox
 from tests.hostscripts.tenant_network import MAC
 from tests.hostscripts.waiting import wait_until
@@ -86,7 +86,7 @@ def test_credentials_are_renewed_when_they_are_refused(proxy: PairHost) -> None:
 def test_without_credentials_it_does_not_stand_by(sandbox: Sandbox) -> None:
     proxy = PairHost(sandbox)
     proxy.metadata({"iam/security-credentials/proxy-0": '{"AccessKeyId": "A\\"\\nurl = evil"}'})
-    proxy.watcher = sandbox.start(["/run/root/opt/causeway/pair_watch.sh"])
+    proxy.watcher = sandbox.start(WATCHER)
     told = proxy.wait_for(
         state="starting", alarms=["keepalived does not run", "the metadata has no credentials"]
     )
@@ -99,7 +99,7 @@ def test_without_credentials_it_does_not_stand_by(sandbox: Sandbox) -> None:
 
 def test_credentials_are_in_no_argument_and_for_root_only(proxy: PairHost) -> None:
     seen = proxy.sandbox.run("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '")
-    assert "pair_watch.sh" in seen
+    assert "pair_watch.py" in seen
     assert "very/secret+" not in seen
     modes = proxy.sandbox.run(f"stat -c '%a %n' {DIRECTORY} {DIRECTORY}/*").splitlines()
     assert modes[0] == f"700 {DIRECTORY}"
@@ -112,7 +112,7 @@ def test_one_whose_addresses_were_taken_stands_aside_and_comes_back(proxy: PairH
     proxy.becomes_active()
     proxy.loses(HAVIP, USER_HAVIP)
     proxy.wait_for(state="yielding", reason="the other one took over", deaf=0)
-    assert proxy.aside
+    assert proxy.aside, "keepalived has not said yet that it knows"
     wait_until("the addresses are gone", lambda: proxy.in_kernel() == [])
     proxy.says("FAULT")
     proxy.wait_for(state="standby", reason="the other one is active")
@@ -122,6 +122,7 @@ def test_one_whose_addresses_were_taken_stands_aside_and_comes_back(proxy: PairH
 def test_it_comes_back_when_the_other_one_is_silent(proxy: PairHost) -> None:
     proxy.becomes_active()
     proxy.loses(HAVIP, USER_HAVIP)
+    proxy.stands_aside(state="yielding")
     proxy.wait_for(state="standby", reason="the other one is silent")
     assert not proxy.aside
 
@@ -129,7 +130,7 @@ def test_it_comes_back_when_the_other_one_is_silent(proxy: PairHost) -> None:
 def test_a_switch_that_nobody_answers_changes_nothing(proxy: PairHost) -> None:
     proxy.becomes_active()
     proxy.sandbox.run(f"echo switch 1<>{DIRECTORY}/events")
-    proxy.wait_for(state="yielding")
+    proxy.stands_aside(state="yielding")
     assert proxy.in_kernel() == list(HAVIPS), "it forwards until the other one has taken over"
     proxy.wait_for(state="standby", reason="nobody took over")
     assert proxy.in_kernel() == list(HAVIPS)
@@ -175,8 +176,7 @@ def test_a_broken_path_makes_it_stand_aside(
 ) -> None:
     lasting.becomes_active()
     lasting.sandbox.run(damage)
-    lasting.wait_for(state="fault", reason=broken)
-    assert lasting.aside
+    lasting.stands_aside(state="fault", reason=broken)
     lasting.sandbox.run(mending)
     lasting.wait_for(state="standby")
     assert not lasting.aside
@@ -210,25 +210,11 @@ def test_addresses_that_were_deleted_by_hand_come_back(proxy: PairHost) -> None:
     wait_until("the addresses are back", all_here(proxy))
 
 
-@pytest.mark.parametrize("who", ["curl", "ip ", "pair_health", "polls"])
-def test_a_helper_that_dies_is_replaced(proxy: PairHost, who: str) -> None:
-    pids = {
-        "curl": "pgrep -x curl",
-        "ip ": "pgrep -x ip",
-        "pair_health": "pgrep -f [p]air_health.sh",
-        "polls": "pgrep -f [p]air_watch.sh | tail -n +2",
-    }[who]
-    proxy.sandbox.run(f"kill -KILL $({pids})")
-    proxy.wait_for(state="standby")
-    proxy.becomes_active()
-    wait_until("the addresses are here", all_here(proxy))
-
-
 def test_one_that_is_stuck_for_a_while_finds_out_that_it_was_overtaken(proxy: PairHost) -> None:
     proxy.becomes_active()
-    proxy.sandbox.run("kill -STOP $(pgrep -f [p]air_watch.sh)")
+    proxy.sandbox.run("kill -STOP $(pgrep -f [p]air_watch.py)")
     proxy.loses(HAVIP, USER_HAVIP)
-    proxy.sandbox.run("sleep 3; kill -CONT $(pgrep -f [p]air_watch.sh)")
+    proxy.sandbox.run("sleep 3; kill -CONT $(pgrep -f [p]air_watch.py)")
     proxy.wait_for(state="yielding", reason="the other one took over")
     assert all(call[-1] == "200" for call in proxy.calls())
     assert len(proxy.calls()) == 2, "it takes nothing back"
@@ -270,6 +256,7 @@ def test_the_active_one_tells_every_connection_and_a_standby_forgets_them_and_as
     proxy.sandbox.run("rm /run/conntrackd")
     proxy.other_is_active()
     proxy.loses(HAVIP, USER_HAVIP)
+    proxy.stands_aside(state="yielding")
     proxy.wait_for(state="standby")
     asked = ["conntrackd -f internal", "conntrackd -F", "conntrackd -n"]
     wait_until("it asks", lambda: proxy.sandbox.run("cat /run/conntrackd || true").splitlines() == asked)

@@ -124,7 +124,7 @@ def test_half_of_a_pair(pair: Plan) -> None:
         "own": "192.168.4.5",
         "peer": "192.168.4.4",
         "index": 1,
-        "advert_ms": 300,
+        "advert_ms": 100,
         "virtual_router_id": 51,
         "region": "us-east-1",
         "api": {"url": "http://ec2.us-east-1.amazonaws.com", "connect_to": "192.168.4.200"},

@@ -83,7 +83,7 @@ def test_a_second_proxy_replaces_nothing_of_the_first_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "steps"), [("nat.sh", True), ("routes.sh", False), ("echo.sh", False), ("pair_watch.sh", True)]
+    ("script", "steps"), [("nat.sh", True), ("routes.sh", False), ("echo.sh", False), ("pair_watch.py", True)]
 )
 def test_an_edited_script_makes_proxies_that_carry_it_step_aside(
     script: str, steps: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,206 @@
+"""What a pair's proxy asks of AWS: the instance metadata (IMDSv2), and EC2's AssignPrivateIpAddresses.
+
+The standard library alone, because a host has no more; each call is one connection with a deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import urlencode, urlsplit
+
+METADATA_TAKES_S, CONNECTION_TAKES_S, CLAIM_TAKES_S = 2.0, 1.0, 4.0
+TOKEN_LASTS_S = 21600
+ANSWER_BYTES = 1 << 16
+EC2_VERSION = "2016-11-15"
+ROLE = re.compile(r"[A-Za-z0-9+=,.@_-]{1,128}")
+KEY, SECRET, TOKEN = (
+    re.compile(r"[A-Za-z0-9]+"),
+    re.compile(r"[A-Za-z0-9/+=]+"),
+    re.compile(r"[A-Za-z0-9/+=_-]+"),
+)
+CODE = re.compile(r"<Code>([A-Za-z.]{1,60})</Code>")
+
+
+class MetadataError(Exception):
+    """Silent, or an answer that is none."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Of the instance's role."""
+
+    key: str
+    secret: str = field(repr=False)
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of an HTTP server."""
+
+    status: int
+    body: str
+
+
+async def http(
+    host: str,
+    port: int,
+    request: str,
+    deadline_s: float,
+    tls: ssl.SSLContext | None = None,
+    connect_to: str | None = None,
+) -> Answer:
+    """Send a request with HTTP/1.0 and read the answer to its end. OSError, TimeoutError, ValueError."""
+    async with asyncio.timeout(deadline_s):
+        async with asyncio.timeout(min(CONNECTION_TAKES_S, deadline_s)):
+            reader, writer = await asyncio.open_connection(
+                connect_to or host, port, ssl=tls, server_hostname=host if tls else None
+            )
+        try:
+            writer.write(request.encode())
+            head, _, body = (await read_all(reader)).decode("utf-8", "replace").partition("\r\n\r\n")
+        finally:
+            writer.transport.abort()  # whatever it still had to say
+    words = head.split(maxsplit=2)
+    if len(words) < 2 or not words[0].startswith("HTTP/1.") or not re.fullmatch(r"\d{3}", words[1]):
+        raise ValueError("no answer of a web server")
+    return Answer(int(words[1]), body)
+
+
+async def read_all(reader: asyncio.StreamReader) -> bytes:
+    """Until the end, or as much as any honest answer has."""
+    answer = b""
+    while len(answer) < ANSWER_BYTES:
+        part = await reader.read(ANSWER_BYTES)
+        if not part:
+            break
+        answer += part
+    return answer
+
+
+@dataclass
+class Metadata:
+    """The instance metadata service; `host` is 169.254.169.254."""
+
+    host: str
+    _token: str = ""
+
+    async def local_ipv4s(self, macs: Iterable[str]) -> dict[str, set[str]]:
+        """The private addresses that AWS has at each of these NICs; none where it is not attached."""
+        unique = sorted(set(macs))
+        texts = await asyncio.gather(
+            *(self._get(f"meta-data/network/interfaces/macs/{mac}/local-ipv4s") for mac in unique)
+        )
+        return {mac: set((text or "").split()) for mac, text in zip(unique, texts, strict=True)}
+
+    async def credentials(self) -> Credentials:
+        """Those of the instance's role. What is not of the right form is refused."""
+        path = "meta-data/iam/security-credentials/"
+        role = ((await self._get(path)) or "").partition("\n")[0].rstrip("/")
+        if not ROLE.fullmatch(role):
+            raise MetadataError("the instance has no role")
+        try:
+            told = json.loads((await self._get(path + role)) or "")
+            found = [str(told[name]) for name in ("AccessKeyId", "SecretAccessKey", "Token")]
+        except (ValueError, KeyError, TypeError):
+            raise MetadataError("no credentials") from None
+        if not all(form.fullmatch(text) for form, text in zip((KEY, SECRET, TOKEN), found, strict=True)):
+            raise MetadataError("credentials of another form")
+        return Credentials(*found)
+
+    async def _get(self, path: str) -> str | None:
+        """The text, or None where there is nothing at this path."""
+        for _ in range(2):
+            if not self._token:
+                seconds = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_LASTS_S)}
+                self._token = (await self._ask("PUT", "api/token", seconds)).body.strip()
+            answer = await self._ask("GET", path, {"X-aws-ec2-metadata-token": self._token})
+            if answer.status != 401:
+                break
+            self._token = ""
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            raise MetadataError(f"HTTP {answer.status}")
+        return answer.body
+
+    async def _ask(self, method: str, path: str, headers: Mapping[str, str]) -> Answer:
+        lines = [f"{method} /latest/{path} HTTP/1.0", f"Host: {self.host}", "Content-Length: 0"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        try:
+            return await http(self.host, 80, "\r\n".join(lines) + "\r\n\r\n", METADATA_TAKES_S)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise MetadataError(str(error) or "no answer") from error
+
+
+@dataclass
+class Ec2:
+    """The API at a URL. `connect_to`: the address to use instead of what its name means."""
+
+    url: str
+    region: str
+    connect_to: str | None = None
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        self._host = parts.hostname or ""
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._port = parts.port or (443 if self._tls else 80)
+        self._authority = parts.netloc
+
+    async def claim(self, eni_id: str, address: str, credentials: Credentials) -> str:
+        """Have the address at the ENI from now on, wherever it was. "" is a yes, else why not."""
+        body = urlencode(
+            {
+                "Action": "AssignPrivateIpAddresses",
+                "Version": EC2_VERSION,
+                "NetworkInterfaceId": eni_id,
+                "PrivateIpAddress.1": address,
+                "AllowReassignment": "true",
+            }
+        )
+        headers = signed(self._authority, self.region, body, credentials, datetime.now(UTC))
+        lines = ["POST / HTTP/1.0", *(f"{name}: {value}" for name, value in headers.items())]
+        request = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])
+        try:
+            answer = await http(self._host, self._port, request, CLAIM_TAKES_S, self._tls, self.connect_to)
+        except (OSError, TimeoutError, ValueError) as error:
+            return f"no answer ({error})" if str(error) else "no answer"
+        if answer.status == 200:
+            return ""
+        code = CODE.search(answer.body)
+        return f"HTTP {answer.status}" + (f" {code[1]}" if code else "")
+
+
+def signed(
+    authority: str, region: str, body: str, credentials: Credentials, at: datetime, service: str = "ec2"
+) -> dict[str, str]:
+    """The headers of `POST /` with a form as its body, signed by AWS's Signature Version 4."""
+    time, day = at.strftime("%Y%m%dT%H%M%SZ"), at.strftime("%Y%m%d")
+    headers = {
+        "content-type": "application/x-www-form-urlencoded; charset=utf-8",
+        "host": authority,
+        "x-amz-date": time,
+        "x-amz-security-token": credentials.token,
+    }
+    names = ";".join(headers)
+    lines = [f"{name}:{value}" for name, value in headers.items()]
+    request = "\n".join(["POST", "/", "", *lines, "", names, hashlib.sha256(body.encode()).hexdigest()])
+    scope = f"{day}/{region}/{service}/aws4_request"
+    text = "\n".join(["AWS4-HMAC-SHA256", time, scope, hashlib.sha256(request.encode()).hexdigest()])
+    key = f"AWS4{credentials.secret}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.new(key, text.encode(), "sha256").hexdigest()
+    credential = f"Credential={credentials.key}/{scope}"
+    return headers | {
+        "authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={signature}"
+    }

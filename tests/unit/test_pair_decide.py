@@ -1,0 +1,156 @@
+"""The rules of a pair, in simulated time: after any faults there is one owner, and the other can take over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.pair_world import HAVIPS, World, forwards
+
+# Two that stood aside for each other, a claim that is given up, and what waits longer after it was in vain.
+SETTLES_S = 12.0
+
+
+def standing(active: int = 0) -> World:
+    """A pair with an owner, that one."""
+    world = World()
+    assert world.until(lambda: world.owner() is not None, 30), world.story()
+    if world.owner() != active:
+        world.proxies[1 - active].decider.switch_is_wanted(world.now)
+        assert world.until(lambda: world.owner() == active, 10), world.story()
+    return world
+
+
+@pytest.mark.parametrize("active", [0, 1])
+def test_a_killed_one_is_followed_by_the_other(active: int) -> None:
+    world = standing(active)
+    world.kill(active)
+    assert world.until(lambda: world.owner() == 1 - active, 1.0), world.story()
+    world.boot(active)
+    world.passes(30)
+    assert world.owner() == 1 - active, world.story()
+
+
+@pytest.mark.parametrize("active", [0, 1])
+@pytest.mark.parametrize("hangs_s", [0.5, 3.0, 30.0])
+def test_one_that_wakes_takes_nothing_back(active: int, hangs_s: float) -> None:
+    world = standing(active)
+    world.proxies[active].hangs = True
+    world.passes(hangs_s)
+    world.proxies[active].hangs = False
+    assert world.until(lambda: world.owner() == 1 - active, 3.0), world.story()
+    world.passes(30)
+    assert world.owner() == 1 - active, world.story()
+
+
+@pytest.mark.parametrize("active", [0, 1])
+@pytest.mark.parametrize("effect_s", [0.0, 1.0])
+def test_a_switch_leaves_no_moment_without_an_owner(active: int, effect_s: float) -> None:
+    world = standing(active)
+    world.aws.claim_s, world.aws.effect_s = 1.8 * effect_s, effect_s
+    world.proxies[active].decider.switch_is_wanted(world.now)
+    end = world.now + 15
+    while world.now < end and world.owner() != 1 - active:
+        world.passes(0.05)
+        assert forwards(world), world.story()
+    assert world.owner() == 1 - active, world.story()
+
+
+@pytest.mark.parametrize("active", [0, 1])
+def test_without_adverts_there_is_one_owner_soon_after_they_are_back(active: int) -> None:
+    world = standing(active)
+    world.is_split = True
+    world.passes(20)
+    world.is_split = False
+    assert world.until(lambda: world.owner() is not None, 5), world.story()
+
+
+def test_a_renewed_watcher_goes_on_as_what_it_is() -> None:
+    world = standing(0)
+    world.passes(1)
+    before = len(world.log)
+    for proxy in world.proxies:
+        proxy.renews()
+    world.passes(10)
+    assert world.owner() == 0, world.story()
+    assert world.log[before:] == [], "nothing happened"
+
+
+def test_a_claim_that_is_refused_for_good_goes_to_the_other_one() -> None:
+    world = standing(0)
+    world.aws.refused = {(1, 1)}
+    world.proxies[0].decider.switch_is_wanted(world.now)
+    assert world.until(lambda: world.owner() == 0, 30), world.story()
+
+
+def test_two_that_stand_aside_for_each_other_with_half_of_the_addresses_are_one_again() -> None:
+    world = standing(0)
+    world.aws.down = True
+    world.proxies[0].hangs = True
+    world.passes(0.1)
+    world.aws.refused = {(1, 2)}
+    world.passes(4.5)
+    world.heal()
+    assert world.until(lambda: world.owner() is not None, 5), world.story()
+
+
+def test_what_was_asked_before_a_sleep_says_nothing_after_it() -> None:
+    world = World()
+    assert world.until(lambda: world.aws.owner == [0, 0, 0], 5), "but it does not know it yet"
+    world.proxies[0].hangs = True
+    world.passes(3)
+    world.proxies[0].hangs = False
+    world.passes(30)
+    assert world.owner() == 1, world.story()
+
+
+FAULTS: dict[str, Callable[[World], None]] = {
+    "split": lambda world: setattr(world, "is_split", True),
+    "joined": lambda world: setattr(world, "is_split", False),
+    "api down": lambda world: setattr(world.aws, "down", True),
+    "api up": lambda world: setattr(world.aws, "down", False),
+    "api slow": lambda world: setattr(world.aws, "claim_s", 1.8),
+    "effect late": lambda world: setattr(world.aws, "effect_s", 1.0),
+    "refused 0": lambda world: world.aws.refused.add((0, 1)),
+    "refused 1": lambda world: world.aws.refused.add((1, len(HAVIPS) - 1)),
+}
+for _number in (0, 1):
+    FAULTS |= {
+        f"hang {_number}": lambda world, n=_number: setattr(world.proxies[n], "hangs", True),  # type: ignore[misc]
+        f"resume {_number}": lambda world, n=_number: setattr(world.proxies[n], "hangs", False),  # type: ignore[misc]
+        f"kill {_number}": lambda world, n=_number: world.kill(n),  # type: ignore[misc]
+        f"boot {_number}": lambda world, n=_number: world.boot(n),  # type: ignore[misc]
+        f"break {_number}": lambda world, n=_number: setattr(world.proxies[n], "path", "torn"),  # type: ignore[misc]
+        f"mend {_number}": lambda world, n=_number: setattr(world.proxies[n], "path", "ok"),  # type: ignore[misc]
+        f"switch {_number}": lambda world, n=_number: world.proxies[n].decider.switch_is_wanted(world.now),  # type: ignore[misc]
+        f"renew {_number}": lambda world, n=_number: world.proxies[n].runs and world.proxies[n].renews(),  # type: ignore[misc]
+    }
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    story=st.lists(
+        st.tuples(st.sampled_from(sorted(FAULTS)), st.sampled_from([0.05, 0.1, 0.3, 0.6, 1.5, 4.0])),
+        max_size=14,
+    ),
+    active=st.sampled_from([0, 1]),
+)
+def test_after_any_faults_there_is_one_owner_and_the_pair_can_fail_again(
+    story: list[tuple[str, float]], active: int
+) -> None:
+    world = standing(active)
+    for fault, seconds in story:
+        world.log.append(f"{world.now:7.2f} == {fault}")
+        FAULTS[fault](world)
+        world.passes(seconds)
+    world.log.append(f"{world.now:7.2f} == healed")
+    world.heal()
+    assert world.until(lambda: world.owner() is not None, SETTLES_S), world.story()
+    world.passes(10)
+    owner = world.owner()
+    assert owner is not None, world.story()
+    world.kill(owner)
+    assert world.until(lambda: world.owner() == 1 - owner, 1.5), world.story()
