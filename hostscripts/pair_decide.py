@@ -34,6 +34,7 @@ WELL_FOR_S = 2.0
 HEALTH_TAKES_S, METADATA_TAKES_S = 15.0, 5.0
 RESYNC_S = 60.0
 ASK_S = 0.3
+CALM_S = 3.0  # a machine that stood still has much to catch up with, and would miss adverts
 LOOK_OFTEN_S = 10.0
 MOST_DISTRUST = 6
 
@@ -141,6 +142,7 @@ class Decider:
         self.started_at = self.aside_at = self.metadata_at = self.master_at = self.well_at = self.now
         self.heard_at = self.pong_at = self.peer_pong_at = self.asked_at = self.resynced_at = LONG_AGO
         self.woke_at, self.claims_from = self.now, self.now + METADATA_TAKES_S
+        self.calm_at = LONG_AGO
         if self.memory.aside:
             self.effects.set_aside(True)
             self.effects.listen(True)
@@ -193,6 +195,7 @@ class Decider:
                 if not self.memory.deaf:
                     self.effects.set_deaf(True)
             elif self.memory.was_whole:
+                self.calm_at = now + CALM_S  # it was not heard, without knowing why
                 self._stand_aside(YIELDING, "the other one took over")
             elif contested and self.index > 0:
                 self._stand_aside(YIELDING, "the other one claims too")
@@ -266,6 +269,7 @@ class Decider:
         self._drop_claims()
         self.memory.was_whole = True
         self.woke_at, self.claims_from = now, now + METADATA_TAKES_S
+        self.calm_at = now + CALM_S
         self.effects.look_at_metadata()
 
     def tick(self, now: float) -> None:
@@ -390,7 +394,8 @@ class Decider:
         aside_for, silent_for = self.now - self.aside_at, self.now - self.pong_at
         if self.heard_at > self.aside_at:
             self.memory.distrust = 0
-            self._listen_again("the other one is active")
+            if self.now >= self.calm_at:
+                self._listen_again("the other one is active")
             return
         if self.seen[self.platform].listed:
             why = "nobody took over" if aside_for >= self._doubted(NOBODY_TOOK_S) else ""

@@ -41,7 +41,7 @@ def test_one_that_wakes_takes_nothing_back(active: int, hangs_s: float) -> None:
     world.proxies[active].hangs = True
     world.passes(hangs_s)
     world.proxies[active].hangs = False
-    assert world.until(lambda: world.owner() == 1 - active, 3.0), world.story()
+    assert world.until(lambda: world.owner() == 1 - active, 6.0), world.story()
     world.passes(30)
     assert world.owner() == 1 - active, world.story()
 
