@@ -91,6 +91,7 @@ readonly WATCH_CONF='
   def eni: checked("eni-[0-9a-f]{1,40}"; "ENI");
   (.tenants | map({key: .namespace, value: .}) | from_entries) as $tenants
   | "own \(.own | address)", "peer \(.peer | address)", "index \(.index | whole(0; 1))",
+    "advert_ms \(.advert_ms | whole(20; 10000))",
     "region \(.region | checked("[a-z]{2}(-[a-z]+)+-[0-9]{1,2}"; "region"))",
     "url \(.api.url | checked("https?://[A-Za-z0-9.-]{1,200}(:[0-9]{1,5})?/?"; "URL of the API"))",
     "connect_to \(if .api.connect_to == null then "-" else .api.connect_to | address end)",

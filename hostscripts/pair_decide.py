@@ -10,6 +10,7 @@ Rules:
   4. While both claim, the one with the higher index stands aside.
   5. A broken data path: it stands aside, unless nobody else is active. Then it serves what it can.
   6. A switch is no more than standing aside: if nobody takes over, nothing has happened.
+  7. MASTER although there is an advert, which keepalived had no time to read: it stands aside for a moment.
 Who stood aside in vain waits twice as long the next time, until it hears the other again.
 
 Times are seconds of a clock that only goes forward.
@@ -107,9 +108,6 @@ class Effects(Protocol):
     def renew_credentials(self) -> None:
         """→ credentials_are"""
 
-    def listen(self, on: bool) -> None:
-        """For adverts → advert_is_heard"""
-
     def ask(self, address: str) -> None:
         """→ is_answered"""
 
@@ -125,6 +123,7 @@ class Decider:
 
     index: int
     peer: str
+    silence_s: float  # less than what makes keepalived a master, and more than one advert's interval
     havips: Sequence[HaVip]
     effects: Effects
     now: float
@@ -143,9 +142,9 @@ class Decider:
         self.heard_at = self.pong_at = self.peer_pong_at = self.asked_at = self.resynced_at = LONG_AGO
         self.woke_at, self.claims_from = self.now, self.now + METADATA_TAKES_S
         self.calm_at = LONG_AGO
+        self.is_back_at_once = False
         if self.memory.aside:
             self.effects.set_aside(True)
-            self.effects.listen(True)
         self.effects.set_deaf(self.memory.deaf)
 
     # ── what is seen ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -157,7 +156,10 @@ class Decider:
             return
         memory = self.memory
         memory.keepalived = word
-        if word == "MASTER":
+        if word == "MASTER" and not memory.aside and now - self.heard_at < self.silence_s:
+            self._stand_aside(YIELDING, "adverts were not read in time")
+            self.is_back_at_once = True
+        elif word == "MASTER":
             self._becomes_active()
         elif word == "BACKUP":
             self.effects.set_deaf(False)
@@ -239,9 +241,9 @@ class Decider:
         self.now, self.memory.deaf = now, deaf
         self._decide()
 
-    def advert_is_heard(self, now: float) -> None:
-        """Of the other one."""
-        self.now = self.heard_at = now
+    def advert_is_heard(self, priority: int, at: float, now: float) -> None:
+        """Of the other one, when the kernel got it. Priority 0 says that there will be no more."""
+        self.now, self.heard_at = now, at if priority else LONG_AGO
         self._decide()
 
     def is_answered(self, address: str, now: float) -> None:
@@ -357,7 +359,7 @@ class Decider:
     def _stand_aside(self, phase: str, reason: str) -> None:
         self.memory.aside = True
         self.effects.set_aside(True)
-        self.effects.listen(True)
+        self.is_back_at_once = False
         self.aside_at = self.pong_at = self.now
         self.heard_at = self.asked_at = LONG_AGO
         self.effects.say(f"stands aside: {reason}")
@@ -372,7 +374,6 @@ class Decider:
             return
         self.memory.aside = False
         self.effects.set_aside(False)
-        self.effects.listen(False)
         self.effects.say(f"listens again: {reason}")
         self._enter(STANDBY, reason)
 
@@ -391,6 +392,9 @@ class Decider:
         self._look_for_the_other()
         if self.memory.keepalived == "MASTER":
             return  # it has not read the file yet, and must not miss it
+        if self.is_back_at_once:
+            self._listen_again("to be sure")
+            return
         aside_for, silent_for = self.now - self.aside_at, self.now - self.pong_at
         if self.heard_at > self.aside_at:
             self.memory.distrust = 0

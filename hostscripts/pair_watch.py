@@ -18,6 +18,7 @@ import gc
 import json
 import os
 import socket
+import struct
 import sys
 import time
 from collections.abc import Coroutine, Sequence
@@ -31,7 +32,8 @@ from pair_path import ROOT, DataPath
 HERE = Path(__file__).resolve().parent
 DIRECTORY = Path(f"{ROOT}/run/causeway/pair")
 METADATA_HOST = os.environ.get("CAUSEWAY_METADATA_HOST", "169.254.169.254")
-VRRP = 112
+VRRP, SO_TIMESTAMPNS = 112, 35  # linux/in.h, asm-generic/socket.h
+ADVERTS_MISSED = 2.5  # keepalived waits for three
 TICK_S, ASLEEP_S = 0.25, 2.0
 LOOK_S = 1.0  # at each data path, even if the kernel says nothing
 BAD_AFTER_S, GOOD_AFTER_S = 0.15, 1.0  # in one go
@@ -50,6 +52,7 @@ class Configuration:
     own: str = ""
     peer: str = ""
     index: int = 0
+    advert_s: float = 0.0
     region: str = ""
     url: str = ""
     connect_to: str | None = None
@@ -66,6 +69,8 @@ def configuration(text: str) -> Configuration:
             setattr(found, what, words[0])
         elif what == "index":
             found.index = int(words[0])
+        elif what == "advert_ms":
+            found.advert_s = int(words[0]) / 1000
         elif what == "connect_to":
             found.connect_to = None if words[0] == "-" else words[0]
         elif what == "havip":
@@ -91,6 +96,35 @@ def write(name: str, text: str) -> None:
     new.rename(DIRECTORY / name)
 
 
+class Adverts:
+    """Those of the other one, as the firewall lets them in: none while this one is deaf."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.end = socket.socket(socket.AF_INET, socket.SOCK_RAW, VRRP)
+        self.end.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.end.setblocking(False)
+
+    def last(self) -> tuple[int, float] | None:
+        """Priority of the last one since the last call, and how long ago, in seconds, the kernel got it."""
+        found = None
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                packet, extra, _, (sender, _) = self.end.recvmsg(1 << 12, 64)
+                header = (packet[0] & 0xF) * 4 if packet else 0
+                if sender == self.peer and len(packet) > header + 2:
+                    found = packet[header + 2], max(time.time() - _received_at(extra), 0.0)
+        return found
+
+
+def _received_at(extra: list[tuple[int, int, bytes]]) -> float:
+    for level, kind, data in extra:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            seconds, nanoseconds = struct.unpack("=qq", data)
+            return float(seconds + nanoseconds / 1e9)
+    return time.time()
+
+
 class Watcher:
     """The facts' way to the decider, and the way of its decisions out: it is the decider's `Effects`."""
 
@@ -104,7 +138,7 @@ class Watcher:
         self.claims: set[asyncio.Task[None]] = set()
         self.look_now, self.renew_now = asyncio.Event(), asyncio.Event()
         self.deaf_wanted, self.deaf_changes = memory.deaf, asyncio.Event()
-        self.adverts: socket.socket | None = None
+        self.adverts = Adverts(conf.peer)
         self.paths: list[DataPath | None] = [None] * len(conf.havips)
         self.looks: list[asyncio.Event] = [asyncio.Event() for _ in conf.havips]
         self.switches = read_switches()
@@ -114,6 +148,7 @@ class Watcher:
         self.decider = Decider(
             index=conf.index,
             peer=conf.peer,
+            silence_s=conf.advert_s * ADVERTS_MISSED,
             havips=conf.havips,
             effects=self,
             now=self.last,
@@ -170,6 +205,7 @@ class Watcher:
         for line in lines:
             words = line.decode("utf-8", "replace").split()
             if len(words) >= 3 and words[0] == "INSTANCE":
+                self.adverts_are_read()
                 self.decider.keepalived_says(words[2], self.now())
             elif words == ["switch"]:
                 self.decider.switch_is_wanted(self.now())
@@ -178,6 +214,14 @@ class Watcher:
             elif words:
                 say(f"not understood: {' '.join(words)[:100]}")
         self.tell()
+
+    def adverts_are_read(self) -> None:
+        """Now and then, because nothing hurries but to know of them when keepalived says that there were none."""
+        last = self.adverts.last()
+        if last:
+            priority, seconds_ago = last
+            now = self.now()
+            self.decider.advert_is_heard(priority, now - seconds_ago, now)
 
     def is_renewed(self) -> None:
         """New scripts or another state are taken on by the same process, without a word to keepalived."""
@@ -190,6 +234,7 @@ class Watcher:
     async def ticks(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
+            self.adverts_are_read()
             self.decider.tick(self.now())
             self.tell()
             notify("WATCHDOG=1")
@@ -372,21 +417,6 @@ class Watcher:
 
     def renew_credentials(self) -> None:
         self.renew_now.set()
-
-    def listen(self, on: bool) -> None:
-        """A raw socket gets what the firewall lets in: adverts of the other, and only while this one is not deaf."""
-        if on and not self.adverts:
-            self.adverts = socket.socket(socket.AF_INET, socket.SOCK_RAW, VRRP)
-            self.adverts.setblocking(False)
-            self.loop.add_reader(self.adverts, self.adverts_are_read)
-        elif not on and self.adverts:
-            self.loop.remove_reader(self.adverts)
-            self.adverts.close()
-            self.adverts = None
-
-    def adverts_are_read(self) -> None:
-        if self.adverts and self.adverts.recvfrom(1 << 12)[1][0] == self.conf.peer:
-            self.decider.advert_is_heard(self.now())
 
     def ask(self, address: str) -> None:
         self.goes_on(self.asks(address))

@@ -119,6 +119,16 @@ def test_one_whose_addresses_were_taken_stands_aside_and_comes_back(proxy: PairH
     assert not proxy.aside
 
 
+def test_a_keepalived_that_did_not_read_its_adverts_is_not_believed(proxy: PairHost) -> None:
+    proxy.other_is_active()
+    wait_until("it is heard", lambda: proxy.counter("heard"))
+    proxy.says("MASTER")
+    proxy.stands_aside(state="yielding", reason="adverts were not read in time")
+    proxy.wait_for(state="standby", reason="to be sure")
+    assert proxy.calls() == []
+    assert proxy.in_kernel() == []
+
+
 def test_it_comes_back_when_the_other_one_is_silent(proxy: PairHost) -> None:
     proxy.becomes_active()
     proxy.loses(HAVIP, USER_HAVIP)

@@ -65,12 +65,13 @@ class Proxy:
 
     def starts(self, memory: Memory) -> None:
         """A machine after its boot; or, with a memory, the renewed watcher of one."""
-        self.aside, self.deaf, self.listens = memory.aside, memory.deaf, False
+        self.aside, self.deaf = memory.aside, memory.deaf
         self.asks_metadata_at, self.path_told, self.last = 0.0, "", self.world.now
         self.generation += 1
         self.decider = Decider(
             index=self.number,
             peer=OWN[1 - self.number],
+            silence_s=2.5 * ADVERT_S,
             havips=HAVIPS,
             effects=self,
             now=self.world.now,
@@ -148,8 +149,7 @@ class Proxy:
         """An advert of the other."""
         if not self.runs or self.deaf:
             return
-        if self.listens:
-            self.decider.advert_is_heard(self.at())
+        self.decider.advert_is_heard(0 if last else 254, self.at(), self.world.now)
         k = self.keepalived
         if k.state == "MASTER" and not last and self.number == 0:
             k.deadline = self.world.now + DOWN_S
@@ -202,9 +202,6 @@ class Proxy:
         self.asks_metadata_at = 0.0
 
     def renew_credentials(self) -> None: ...
-
-    def listen(self, on: bool) -> None:
-        self.listens = on
 
     def ask(self, address: str) -> None:
         other = self.world.proxies[1 - self.number]

@@ -68,6 +68,18 @@ def test_without_adverts_there_is_one_owner_soon_after_they_are_back(active: int
     assert world.until(lambda: world.owner() is not None, 5), world.story()
 
 
+@pytest.mark.parametrize("active", [0, 1])
+def test_a_keepalived_that_did_not_read_its_adverts_moves_nothing(active: int) -> None:
+    world = standing(active)
+    world.passes(1)
+    standby = world.proxies[1 - active]
+    standby.becomes("MASTER")
+    assert not any(standby.kernel)
+    world.passes(0.1)
+    assert world.aws.owner == [active] * len(HAVIPS)
+    assert world.until(lambda: world.owner() == active, 1.5), world.story()
+
+
 def test_a_renewed_watcher_goes_on_as_what_it_is() -> None:
     world = standing(0)
     world.passes(1)
