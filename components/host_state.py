@@ -38,7 +38,6 @@ from components.validation.pair import PLATFORM
 
 _PACKAGES = ("curl", "iproute2", "jq", "kmod", "nftables")  # python3 is in every Debian cloud image
 _PACKAGES_OF_A_PAIR = ("conntrack", "conntrackd", "iputils-ping", "keepalived", "python3")
-_ADVERT_MS = 100  # the other proxy is missed after a little more than three of them
 _VIRTUAL_ROUTER_ID = 51  # VRRP is unicast between two, so any will do
 
 
@@ -158,7 +157,7 @@ def pair_state(
         "own": str(proxy.address),
         "peer": str(peer.address),
         "index": proxy.index,
-        "advert_ms": _ADVERT_MS,
+        "advert_ms": pair.advert_ms,
         "virtual_router_id": _VIRTUAL_ROUTER_ID,
         "region": plan.region,
         "api": {"url": pair.api.url, "connect_to": None if endpoint is None else str(endpoint)},

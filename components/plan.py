@@ -190,6 +190,7 @@ class PairPlan:
     """What two proxies share: an address that belongs to neither, and the way to move it."""
 
     havip: IPv4Address
+    advert_ms: int
     api: ApiPlan
 
 

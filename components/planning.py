@@ -98,6 +98,7 @@ def _pair(settings: Settings) -> PairPlan | None:
     china = settings.region.startswith("cn-")
     return PairPlan(
         havip=havip,
+        advert_ms=settings.proxy.advert_ms,
         api=ApiPlan(
             url=f"{api.scheme}://ec2.{settings.region}.amazonaws.com{'.cn' if china else ''}",
             port=api.scheme.port,

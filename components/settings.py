@@ -35,6 +35,7 @@ __all__ = [
 _HOSTS = whole_number(1, 65_531, "what a subnet of AWS can hold")
 _MTU = whole_number(1280, VPC_MTU_BYTES, "from what any path carries to what a VPC carries")
 _ENIS = whole_number(2, 64, "a host's own and at least one for a tenant")
+_ADVERT_MS = whole_number(20, 1000, "milliseconds from one advert to the next")
 _ENI_ADDRESSES = whole_number(1, 64, "private IPv4 addresses of one ENI")
 
 
@@ -86,6 +87,11 @@ class Proxy(Group):
         description="The pair's own address in proxy_subnet, the remote of every tunnel: the active proxy claims "
         "it. Only with redundancy pair, and then required.",
         examples=["192.168.4.100"],
+    )
+    advert_ms: Annotated[int, _ADVERT_MS] = Field(
+        default=100,
+        description="How often the active one of a pair says that it lives, in milliseconds. It is missed after a "
+        "little more than three; more of them where machines stand still for that long.",
     )
     instance_type: Annotated[str, words.INSTANCE_TYPE] = Field(
         description="Its ENIs but one are the number of tenants that fit: c6in.large has 3, so 2 tenants.",
