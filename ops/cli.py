@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 
 from lab.errors import LabError
-from ops.errors import OpsError
 from ops.stack import LAB_STACK, Stack, open_stack
 
 app = typer.Typer(
@@ -138,10 +137,10 @@ def wide_console() -> Console:
 
 
 def main() -> None:
-    """Run; an OpsError or LabError is for a person and needs no traceback."""
+    """Run; what is meant for a person needs no traceback."""
     try:
         app()
-    except (OpsError, LabError) as error:
+    except LabError as error:
         Console(stderr=True, highlight=False).print("[bold red]ops:[/] ", end="")
         print(error, file=sys.stderr)
         sys.exit(1)
