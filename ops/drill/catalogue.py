@@ -10,7 +10,9 @@ ACTIVE, STANDBY = Who.ACTIVE, Who.STANDBY
 FAILOVER = Bounds(stall_p99_s=1.0)
 PLANNED = Bounds(stall_s=0.2)
 KEPT = Bounds()
-ANYTHING = Bounds(moves=None, lost=None, resets=None, silent_lost=None, half_moved_s=None)
+ANYTHING = Bounds(
+    moves=None, lost=None, resets=None, silent_lost=None, half_moved_s=None, datagram_gap_s=None
+)
 AWS_CLAIM_S, AWS_EFFECT_S = 1.8, 1.0
 
 SCENARIOS = (
@@ -122,7 +124,8 @@ SCENARIOS = (
             do.claims_fair(do.claim_refused()),
             do.moved(STANDBY),
         ),
-        bounds=Bounds(half_moved_s=None, whole_s=5.0),  # for as long as AWS refuses, it is half moved
+        # For as long as AWS refuses, it is half moved.
+        bounds=Bounds(half_moved_s=None, datagram_gap_s=None, whole_s=5.0),
         settle_s=10.0,
     ),
     Scenario(

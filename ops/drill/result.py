@@ -1,7 +1,7 @@
 """What a run came to: plain data, figures and bounds. Pure.
 
-Times are seconds. A connection's stall is the longest time between two bytes that came back to it, so that it includes
-what TCP itself waits before it sends again; the interval of sending is part of it, and no byte is its own stall.
+Times are seconds. A connection's stall is the longest that a byte of it waited to come back, so that it includes what
+TCP itself waits before it sends again.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class Bounds:
     whole_s: float | None = None
     half_moved_s: float | None = 5.0
     silent_lost: int | None = 0
-    datagram_gap_s: float | None = None
+    datagram_gap_s: float | None = 8.0  # UDP and ICMP go on
 
 
 @dataclass(frozen=True, kw_only=True)
