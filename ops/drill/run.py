@@ -48,6 +48,7 @@ def run_once(stack: Stack, scenario: Scenario, connections: int, say: Callable[[
             say(f"{options.connections} connections, a byte each every {options.interval_ms} ms")
             with Load(stack, options) as load:
                 time.sleep(scenario.idle_s)
+                steady = load.steady()
                 do(scene, scenario, "steps")
                 time.sleep(scenario.settle_s)
                 result = load.stop()
@@ -61,6 +62,7 @@ def run_once(stack: Stack, scenario: Scenario, connections: int, say: Callable[[
         samples=samples,
         whole_s=whole_after(scene.events, samples),
         broken=tuple(broken),
+        steady=steady,
     )
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from ops.drill import command
 from ops.drill.catalogue import SCENARIOS
 from ops.drill.faults import HostFaults, RefusedError
 from ops.drill.load import LoadOptions, Offset, parse
+from ops.drill.report import one_line, print_summaries, write_json
 from ops.drill.result import (
     Attempt,
     Bin,
@@ -22,6 +27,7 @@ from ops.drill.result import (
     LoadResult,
     RunResult,
     Sample,
+    Steady,
     quantile,
     summarise,
     whole_after,
@@ -66,9 +72,19 @@ def load(*flows: Flow, **changes: Any) -> LoadResult:
 
 def run(*flows: Flow, **changes: Any) -> RunResult:
     plain = RunResult(
-        scenario="kill", load=load(*flows), events=(), samples=MOVED_ONCE, whole_s=0.3, broken=()
+        scenario="kill",
+        load=load(*flows),
+        events=(),
+        samples=MOVED_ONCE,
+        whole_s=0.3,
+        broken=(),
+        steady=steady(0.02),
     )
     return replace(plain, **changes)
+
+
+def steady(p99_s: float, load_average: float = 0.5) -> Steady:
+    return Steady(echoes=900, median_s=0.01, p99_s=p99_s, longest_s=0.1, load_average=load_average)
 
 
 # ── figures and bounds ────────────────────────────────────────────────────────────────────────────────────────────
@@ -86,6 +102,42 @@ def test_runs_are_pooled() -> None:
     assert (summary.connections, summary.kept, summary.stall_s, summary.whole_s) == (3, 3, 0.9, 0.7)
     assert (summary.udp_lost, summary.udp_gap_s) == (6, 0.4)
     assert summary.met
+
+
+def test_the_median_of_when_all_is_whole_stands_beside_the_worst() -> None:
+    runs = [run(flow(), whole_s=whole) for whole in (0.9, 0.4, 0.5, None)]
+    summary = summarise("kill", runs, Bounds())
+    assert (summary.whole_median_s, summary.whole_s) == (0.5, 0.9)
+    assert summarise("kill", [run(flow(), whole_s=None)], Bounds()).whole_median_s is None
+
+
+def test_what_the_machine_was_like_is_told_by_the_worst_run() -> None:
+    runs = [run(flow(1.5), steady=steady(0.3, 2.0)), run(flow(), steady=steady(0.1, 7.5))]
+    summary = summarise("kill", runs, Bounds(stall_s=1.0))
+    assert (summary.steady_p99_s, summary.load_average) == (0.3, 7.5)
+    said = io.StringIO()
+    print_summaries([summary], {}, {}, Console(file=said, width=250))
+    assert "longest stall 1.50 s, at most 1 s" in said.getvalue()
+    assert "round trips took up to 0.30 s (p99), at a load of 7.5" in said.getvalue()
+
+
+def test_a_run_is_told_in_a_line_when_it_is_over() -> None:
+    assert one_line(run(flow(0.1), flow(8.0, "silent"))) == (
+        "1/2 connections kept, longest stall 0.10 s, every HaVip moved after 0.30 s; before: p99 0.02 s, load 0.5"
+    )
+
+
+def test_what_is_written_can_be_read_and_names_every_run(tmp_path: Path) -> None:
+    runs = {"kill": [run(flow(0.1)), run(flow(0.4), whole_s=None)]}
+    summaries = [summarise("kill", runs["kill"], Bounds())]
+    file = tmp_path / "deep" / "drill.json"
+    write_json(file, summaries, runs, {"hang": "no such call"}, {"both": "not well"}, {"runs": 2})
+    told = json.loads(file.read_text())
+    (kill,) = told["scenarios"]
+    assert (kill["scenario"], kill["met"], kill["whole_median_s"]) == ("kill", True, 0.3)
+    assert [one["stalls_s"] for one in kill["each"]] == [[0.1], [0.4]]
+    assert kill["each"][0]["steady"]["p99_s"] == 0.02
+    assert (told["not_run"], told["failed"]) == ({"hang": "no such call"}, {"both": "not well"})
 
 
 def test_a_connection_that_was_lost_is_no_stall() -> None:

@@ -16,7 +16,7 @@ from typing import IO, Any
 import pytest
 
 from ops.drill.load import Offset, parse
-from ops.drill.result import Bounds, Event, LoadResult, RunResult, Sample, summarise
+from ops.drill.result import Bounds, Event, LoadResult, RunResult, Sample, Steady, summarise
 from ops.drill.timeline import draw
 from ops.ssh import REMOTE
 
@@ -193,6 +193,9 @@ def test_a_run_can_be_drawn(echo: Echo, tmp_path: Path, events: int) -> None:
         Sample(result.began + at, {"platform": ("proxy-0",), "alpha": holders})
         for at, holders in ((0.1, ("proxy-0",)), (0.2, ()), (0.3, ("proxy-0", "proxy-1")))
     )
-    run = RunResult(scenario="kill", load=result, events=marks, samples=samples, whole_s=None, broken=())
+    steady = Steady(echoes=1, median_s=0.01, p99_s=0.02, longest_s=0.03, load_average=0.5)
+    run = RunResult(
+        scenario="kill", load=result, events=marks, samples=samples, whole_s=None, broken=(), steady=steady
+    )
     draw(run, summarise("kill", [run], Bounds()), "what happens", tmp_path / "deep" / "kill.png")
     assert (tmp_path / "deep" / "kill.png").read_bytes().startswith(b"\x89PNG")
