@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from lab.errors import LabError
 from ops.drill.catalogue import SCENARIOS
 from ops.drill.faults import RefusedError
 from ops.drill.report import one_line, print_summaries, write_json
@@ -104,7 +105,7 @@ def run_scenario(
             write(request, outcome, told)
     except RefusedError as error:
         outcome.not_run[scenario.name] = error.message
-    except OpsError as error:
+    except LabError as error:
         outcome.failed[scenario.name] = str(error)
 
 

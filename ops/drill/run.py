@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from lab.errors import LabError
 from ops.drill.faults import RefusedError, faults_of
 from ops.drill.load import Load, LoadOptions
 from ops.drill.result import LoadResult, RunResult, Sample, whole_after
@@ -44,12 +45,12 @@ def run_once(stack: Stack, scenario: Scenario, connections: int, say: Callable[[
     with Watch(stack) as watch:
         scene = Scene(stack=stack, faults=faults_of(stack), watch=watch, who=roles(report), say=say)
         with scene.healed():
-            do(scene, scenario, "before")
+            prepare(scene, scenario)
             say(f"{options.connections} connections, a byte each every {options.interval_ms} ms")
             with Load(stack, options) as load:
                 time.sleep(scenario.idle_s)
                 steady = load.steady()
-                do(scene, scenario, "steps")
+                do(scene, scenario)
                 time.sleep(scenario.settle_s)
                 result = load.stop()
             holder = holder_of(scene)
@@ -75,14 +76,20 @@ def roles(report: Report) -> dict[Who, str]:
     return {Who.ACTIVE: report.active, Who.STANDBY: report.standby}
 
 
-def do(scene: Scene, scenario: Scenario, part: str) -> None:
-    """The steps of a part, until one does not come out as expected."""
-    for step in scenario.before if part == "before" else scenario.steps:
+def prepare(scene: Scene, scenario: Scenario) -> None:
+    """What is done before. OpsError where that does not come out as expected: something else would be measured."""
+    for step in scenario.before:
+        scene.do(step)
+
+
+def do(scene: Scene, scenario: Scenario) -> None:
+    """The steps, until one does not come out as expected."""
+    for step in scenario.steps:
         try:
             scene.do(step)
         except RefusedError:
             raise
-        except OpsError as error:
+        except LabError as error:
             scene.broken.append(f"{scene.named(step.text)}: {error.message}")
             scene.mark("wait", f"✗ {error.message}")
             return
@@ -103,7 +110,7 @@ def looked_at_afterwards(
     say("waiting until the pair can fail again" if stack.outputs.is_pair else "waiting until it is well")
     try:
         report = wait_until_well(stack, scenario.whole_afterwards_s)
-    except OpsError as error:
+    except LabError as error:
         return [f"afterwards: {error.message}"]
     if holder is not None and report.active != holder:
         return [f"afterwards: who came back took over: {holder} had every HaVip, now {report.active} has"]

@@ -32,7 +32,7 @@ from ops.drill.result import (
     summarise,
     whole_after,
 )
-from ops.drill.run import during, refusal, require_drillable
+from ops.drill.run import during, prepare, refusal, require_drillable
 from ops.drill.scenario import Scene, Step, Who
 from ops.errors import OpsError
 from ops.outputs import parse_outputs
@@ -457,6 +457,15 @@ def test_a_fault_is_marked_before_it_happens_and_what_is_seen_after() -> None:
         stage.do(Step(text="b", kind="seen", act=lambda _scene: done.append("do b")))
     assert done[:4] == ["a", "do a", "do b", "b"]
     assert [event.kind for event in stage.events] == ["fault", "seen"]
+
+
+def test_what_was_to_be_so_before_and_is_not_ends_the_run() -> None:
+    done: list[str] = []
+    stage = scene(done)
+    before = (step("a", done), step("b", done, fails=OpsError("no", hint="")))
+    with pytest.raises(OpsError), stage.healed():
+        prepare(stage, replace(SCENARIOS[0], before=before))
+    assert acts(done) == ["do a", "do b", "heal b", "heal a"]
 
 
 # ── switching ─────────────────────────────────────────────────────────────────────────────────────────────────────
