@@ -85,6 +85,15 @@ def drill(
     pictures: Annotated[
         Path | None, typer.Option(help="Directory for a timeline per scenario, of its worst run.")
     ] = Path("build/drill"),
+    config: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="KEY=VALUE",
+            help="Of a lab that was brought up with it, for scenarios that run `up`.",
+        ),
+    ] = None,
     listed: Annotated[
         bool, typer.Option("--list", help="Show the scenarios as runbooks; break nothing.")
     ] = False,
@@ -98,7 +107,12 @@ def drill(
         return
     with opened(stack, lab, key) as running:
         request = command.Request(
-            scenarios=wanted, connections=connections, runs=runs, json=output, pictures=pictures
+            scenarios=wanted,
+            connections=connections,
+            runs=runs,
+            json=output,
+            pictures=pictures,
+            settings=config or (),
         )
         met = command.run_drill(running, request, wide_console())
     raise typer.Exit(0 if met else 1)

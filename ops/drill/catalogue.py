@@ -150,6 +150,7 @@ SCENARIOS = (
     Scenario(
         name="kill-up",
         what="the active proxy dies; then `up` and `up --refresh` move nothing and change nothing",
+        before=(do.up_has_nothing_to_do(),),
         steps=(
             do.kill(ACTIVE),
             do.moved(STANDBY),
@@ -158,6 +159,14 @@ SCENARIOS = (
             do.stays(STANDBY, 1),
         ),
         bounds=KEPT,
+        needs_lab=True,
+    ),
+    Scenario(
+        name="rolling",
+        what="`up` changes one proxy after the other, and back again; who forwards steps aside before its turn",
+        before=(do.up_has_nothing_to_do(),),
+        steps=(do.roll(), do.one_owner(5), do.roll_back(), do.one_owner(5)),
+        bounds=Bounds(moves=None),  # as often as the one that is active has its turn
         needs_lab=True,
     ),
     Scenario(

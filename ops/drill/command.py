@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from lab.errors import LabError
 from ops.drill.catalogue import SCENARIOS
-from ops.drill.faults import RefusedError
+from ops.drill.faults import RefusedError, faults_of
 from ops.drill.report import one_line, print_summaries, write_json
 from ops.drill.result import Bounds, RunResult, Summary, summarise
 from ops.drill.run import refusal, require_drillable, run_once
@@ -28,13 +28,14 @@ Json = Any
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What was asked for. Without `pictures` none are drawn."""
+    """What was asked for. Without `pictures` none are drawn. `settings`: KEY=VALUE of a lab, besides its stack file."""
 
     scenarios: Sequence[Scenario]
     connections: int
     runs: int
     json: Path
     pictures: Path | None
+    settings: Sequence[str] = ()
 
 
 def chosen(names: Sequence[str]) -> tuple[Scenario, ...]:
@@ -96,10 +97,11 @@ def run_scenario(
     if reason:
         outcome.not_run[scenario.name] = reason
         return
+    faults = faults_of(stack, request.settings)
     try:
         for number in range(1, request.runs + 1):
             console.print(f"[bold]{scenario.name}[/] {number}/{request.runs}: {escape(scenario.what)}")
-            result = run_once(stack, scenario, request.connections, lambda text: say(console, text))
+            result = run_once(stack, faults, scenario, request.connections, lambda text: say(console, text))
             outcome.runs.setdefault(scenario.name, []).append(result)
             say(console, one_line(result))
             write(request, outcome, told)

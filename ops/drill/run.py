@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from lab.errors import LabError
-from ops.drill.faults import RefusedError, faults_of
+from ops.drill.faults import NO_PULUMI, Faults, RefusedError
 from ops.drill.load import Load, LoadOptions
 from ops.drill.result import LoadResult, RunResult, Sample, whole_after
 from ops.drill.scenario import Scenario, Scene, Who
@@ -24,7 +24,7 @@ def refusal(stack: Stack, scenario: Scenario) -> str:
     if scenario.needs_pair and not stack.outputs.is_pair:
         return "there is one proxy, and nobody to take over"
     if scenario.needs_lab and not isinstance(stack, LabStack):
-        return "a drill does not run `pulumi up` for you: run it by hand while a proxy is down"
+        return NO_PULUMI
     return ""
 
 
@@ -37,13 +37,15 @@ def require_drillable(stack: Stack) -> None:
         )
 
 
-def run_once(stack: Stack, scenario: Scenario, connections: int, say: Callable[[str], None]) -> RunResult:
+def run_once(
+    stack: Stack, faults: Faults, scenario: Scenario, connections: int, say: Callable[[str], None]
+) -> RunResult:
     """Measure. Raises OpsError where there is nothing to measure: not well before, no load, a refused fault."""
     say("waiting until the stack is well")
     report = wait_until_well(stack, WELL_BEFORE_S)
     options = LoadOptions(connections=scenario.connections or connections, bulk=scenario.bulk)
     with Watch(stack) as watch:
-        scene = Scene(stack=stack, faults=faults_of(stack), watch=watch, who=roles(report), say=say)
+        scene = Scene(stack=stack, faults=faults, watch=watch, who=roles(report), say=say)
         with scene.healed():
             prepare(scene, scenario)
             say(f"{options.connections} connections, a byte each every {options.interval_ms} ms")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from ops.drill import command
+from ops.drill import steps as do
 from ops.drill.catalogue import SCENARIOS
-from ops.drill.faults import HostFaults, RefusedError
+from ops.drill.faults import HostFaults, LabFaults, RefusedError
 from ops.drill.load import LoadOptions, Offset, parse
 from ops.drill.report import one_line, print_summaries, write_json
 from ops.drill.result import (
@@ -290,7 +293,7 @@ def test_all_scenarios_are_there() -> None:
     assert len(set(names)) == len(names)
     assert set(names) >= {
         "kill", "hang", "unplug-platform", "unplug-user", "keepalived", "conntrackd", "forwarding", "switch",
-        "switch-busy", "api-down", "api-slow", "refused", "split", "reboot", "both", "kill-up", "idle",
+        "switch-busy", "api-down", "api-slow", "refused", "split", "reboot", "both", "kill-up", "rolling", "idle",
     }  # fmt: skip
 
 
@@ -358,9 +361,10 @@ def test_a_busy_machine_is_said() -> None:
         lambda faults: faults.unplug("proxy-0", ""),
         lambda faults: faults.plug("proxy-0", ""),
         lambda faults: faults.claims(down=True),
-        lambda faults: faults.up(refresh=False),
+        lambda faults: faults.up(),
+        lambda faults: faults.preview(),
     ],
-    ids=["hang", "unplug", "plug", "claims", "up"],
+    ids=["hang", "unplug", "plug", "claims", "up", "preview"],
 )
 def test_what_a_real_stack_does_not_let_break_is_refused(fault: Callable[[HostFaults], None]) -> None:
     with pytest.raises(RefusedError):
@@ -466,6 +470,59 @@ def test_what_was_to_be_so_before_and_is_not_ends_the_run() -> None:
     with pytest.raises(OpsError), stage.healed():
         prepare(stage, replace(SCENARIOS[0], before=before))
     assert acts(done) == ["do a", "do b", "heal b", "heal a"]
+
+
+# ── changing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Engine(HostFaults):
+    """Whose `up` does what it is told."""
+
+    def __init__(self, *steps: str) -> None:
+        super().__init__(Scenery())  # type: ignore[arg-type]
+        self._steps = steps
+
+    def up(self, *, refresh: bool = False, changed: Sequence[str] = ()) -> list[str]:
+        del refresh, changed
+        return [*self._steps]
+
+    def preview(self) -> list[str]:
+        return [*self._steps]
+
+
+def test_a_labs_up_is_told_what_the_lab_was_brought_up_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[list[str]] = []
+
+    def run(argv: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        told.append(argv[3:])
+        steps = {"steps": [{"op": "update", "name": "proxy-0-pair"}], "drift": []}
+        return subprocess.CompletedProcess(argv, 0, json.dumps(steps), "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    stack: Any = Scenery()
+    stack.client = SimpleNamespace(paths=SimpleNamespace(name="mine"))
+    faults = LabFaults(stack, ["func_hosts.count=2"])
+    assert faults.up(changed=["install_packages=true"]) == ["update proxy-0-pair"]
+    faults.preview()
+    known = ["--name", "mine", "--json", "--config", "redundancy=pair", "--config", "func_hosts.count=2"]
+    assert told == [["up", *known, "--config", "install_packages=true"], ["preview", *known]]
+
+
+def changing(*steps: str) -> Scene:
+    return replace(scene([]), faults=Engine(*steps))
+
+
+def test_a_change_rolls_where_every_proxy_had_its_turn() -> None:
+    do.roll().act(changing("update proxy-0-ready", "update proxy-0-packages", "update proxy-1-ready"))
+    with pytest.raises(OpsError, match="left out proxy-1"):
+        do.roll().act(changing("update proxy-0-ready", "update proxy-1-packages"))
+
+
+def test_a_lab_that_was_brought_up_with_other_settings_is_told_from_a_change() -> None:
+    do.up_has_nothing_to_do().act(changing())
+    with pytest.raises(OpsError, match="`up` would delete func-1") as told:
+        do.up_has_nothing_to_do().act(changing("delete func-1"))
+    assert "--config" in told.value.hint
 
 
 # ── switching ─────────────────────────────────────────────────────────────────────────────────────────────────────
