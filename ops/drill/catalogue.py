@@ -95,15 +95,16 @@ SCENARIOS = (
     ),
     Scenario(
         name="api-down",
-        what="the API answers no claim while the active proxy dies, and is back after 3 s",
+        what="the API answers no claim while the active proxy dies, and is back when the standby alarms",
         steps=(
             do.claims_down(),
             do.kill(ACTIVE),
             do.wait(3),
+            do.alarm(STANDBY, "is not here yet"),
             do.claims_fair(do.claims_down()),
             do.moved(STANDBY),
         ),
-        bounds=Bounds(whole_s=3.0),
+        bounds=Bounds(whole_s=3.0),  # from when it is back
         settle_s=8.0,
     ),
     Scenario(
