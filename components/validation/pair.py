@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from components.plan import ApiWay, Redundancy
 from components.validation.draft import Draft
-from components.validation.problem import Problem, missing, shown
+from components.validation.problem import Problem, missing
 
 PLATFORM = "platform"  # the name of the HaVip that is no tenant's
 
@@ -60,11 +60,9 @@ def _endpoint(draft: Draft) -> Iterator[Problem]:
             "add it, such as endpoint_address: 192.168.4.200",
         )
     if way and way.value is ApiWay.OWN and draft.has(key):
-        yield Problem(
-            key=key,
-            value=shown(draft.values[key]),
-            rule="is of no use with api.way own: the stack makes no endpoint then",
-            way_out="leave it out, or set api.way to endpoint",
+        yield draft.anything_at(key).problem(
+            "is of no use with api.way own: the stack makes no endpoint then",
+            "leave it out, or set api.way to endpoint",
         )
 
 

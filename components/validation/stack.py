@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from components.plan import AccessMode
 from components.validation.draft import Draft
-from components.validation.problem import Problem, missing, shown
+from components.validation.problem import Problem, missing
 
 _MOST_TAGS = 40  # AWS takes 50 on a resource; some are Causeway's
 _ZONE = re.compile(r"(?P<region>.*?-[0-9]+)(?P<local>-[a-z]+-[0-9]+)?[a-z]")  # of a name that was read
@@ -55,11 +55,9 @@ def _bastion(draft: Draft) -> Iterator[Problem]:
                 f"add it, such as {key.split('.')[-1]}: {example}",
             )
         if mode and mode.value is AccessMode.PUBLIC and draft.has(key):
-            yield Problem(
-                key=key,
-                value=shown(draft.values[key]),
-                rule="is of no use with access.mode public: there is no bastion then",
-                way_out="leave it out, or set access.mode to bastion",
+            yield draft.anything_at(key).problem(
+                "is of no use with access.mode public: there is no bastion then",
+                "leave it out, or set access.mode to bastion",
             )
 
 
@@ -78,9 +76,6 @@ def _keys(draft: Draft) -> Iterator[Problem]:
             "add private_key_file, or pulumi config set --secret causeway:private_key < KEY_FILE",
         )
     if len(given) == 2:
-        yield Problem(
-            key="private_key_file",
-            value=shown(draft.values["private_key_file"]),
-            rule="stands beside private_key: which one counts would not be clear",
-            way_out="leave one of the two out",
+        yield draft.anything_at("private_key_file").problem(
+            "stands beside private_key: which one counts would not be clear", "leave one of the two out"
         )

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from components.plan import AccessMode
 from components.validation.draft import Draft
-from components.validation.problem import Problem, missing, shown
+from components.validation.problem import Problem, missing
 
 T = TypeVar("T")
 
@@ -46,11 +46,9 @@ def _one_network(draft: Draft, tenant: str) -> Iterator[Problem]:
     existing = [key for key in ("vpc_id", "subnet_id") if draft.has(f"{tenant}.{key}")]
     if created and existing:
         for key in existing:
-            yield Problem(
-                key=f"{tenant}.{key}",
-                value=shown(draft.values[f"{tenant}.{key}"]),
-                rule=f"stands beside {tenant}.create: a tenant is either made by the stack or existing",
-                way_out=f"leave out create, or {' and '.join(existing)}",
+            yield draft.anything_at(f"{tenant}.{key}").problem(
+                f"stands beside {tenant}.create: a tenant is either made by the stack or existing",
+                f"leave out create, or {' and '.join(existing)}",
             )
     elif draft.lacks(f"{tenant}.create") and not existing:
         yield missing(
