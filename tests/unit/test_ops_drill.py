@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from lab.paths import PROJECT
 from ops.drill import command
 from ops.drill import steps as do
 from ops.drill.catalogue import SCENARIOS
@@ -320,6 +322,14 @@ def test_an_unknown_scenario_is_refused_with_the_nearest() -> None:
         command.chosen(["forwardin"])
     assert [scenario.name for scenario in command.chosen(["hang", "kill"])] == ["hang", "kill"]
     assert command.chosen([]) == SCENARIOS
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/high-availability.md"])
+def test_documents_name_scenarios_that_there_are(document: str) -> None:
+    shown = re.findall(r"-m ops drill ((?:[a-z][a-z-]* )+)", (PROJECT / document).read_text())
+    assert shown
+    for words in shown:
+        command.chosen(words.split())
 
 
 class Scenery:
