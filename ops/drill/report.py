@@ -57,8 +57,8 @@ def one_line(run: RunResult) -> str:
 def summary_table(summaries: Sequence[Summary]) -> Table:
     """Figures of all runs of each scenario."""
     table = plain_table(
-        "scenario", "runs", "kept", "stall median", "p99", "longest", "RST", "silent", "new refused", "new longest",
-        "UDP lost (gap)", "ICMP lost (gap)", "whole (worst)", "p99 before", "load", "",
+        "scenario", "runs", "kept", "stall median", "p99", "longest", "RST", "silent", "new refused, lost",
+        "new longest", "UDP lost (gap)", "ICMP lost (gap)", "whole (worst)", "p99 before", "load", "",
     )  # fmt: skip
     for one in summaries:
         table.add_row(
@@ -70,7 +70,7 @@ def summary_table(summaries: Sequence[Summary]) -> Table:
             seconds(one.stall_s),
             str(one.resets),
             f"{one.silent_kept}/{one.silent}",
-            f"{one.attempts_refused}/{one.attempts}",
+            f"{one.attempts_refused}, {one.attempts - one.attempts_answered - one.attempts_refused} of {one.attempts}",
             seconds(one.attempt_s),
             f"{one.udp_lost} ({seconds(one.udp_gap_s)})",
             f"{one.icmp_lost} ({seconds(one.icmp_gap_s)})",

@@ -126,6 +126,15 @@ def test_what_the_machine_was_like_is_told_by_the_worst_run() -> None:
     assert "round trips took up to 0.30 s (p99), at a load of 7.5" in said.getvalue()
 
 
+def test_a_new_connection_that_was_refused_is_told_from_one_that_waited_in_vain() -> None:
+    outcomes = ("answered", "answered", "ECONNREFUSED", "timeout", "timeout", "EHOSTUNREACH")
+    attempts = tuple(Attempt(outcome=outcome, began=1.0, took_s=0.2) for outcome in outcomes)
+    summary = summarise("kill", [run(flow(), load=load(flow(), attempts=attempts))], Bounds())
+    said = io.StringIO()
+    print_summaries([summary], {}, {}, Console(file=said, width=250))
+    assert "1, 3 of 6" in said.getvalue()
+
+
 def test_a_run_is_told_in_a_line_when_it_is_over() -> None:
     assert one_line(run(flow(0.1), flow(8.0, "silent"))) == (
         "1/2 connections kept, longest stall 0.10 s, every HaVip moved after 0.30 s; before: p99 0.02 s, load 0.5"
