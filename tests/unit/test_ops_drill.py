@@ -6,8 +6,9 @@ import io
 import json
 import re
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -260,6 +261,38 @@ def test_what_healing_moves_is_no_figure_of_the_failover() -> None:
     """It goes on being watched while a killed machine boots."""
     samples = (on(-1, "x", "x"), on(1, "x", "x"), on(5, "y", "y"), on(60, "x", "x"))
     assert during(samples, load(flow())) == samples[1:3]
+
+
+@pytest.mark.parametrize("end", [OpsError("not well after 60 s", hint=""), KeyboardInterrupt()])
+def test_runs_that_were_done_are_told_whatever_ends_the_next(
+    end: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results: Iterator[RunResult | BaseException] = iter([run(flow(0.1)), run(flow(0.2)), end])
+
+    def run_once(*_: Any) -> RunResult:
+        result = next(results)
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    monkeypatch.setattr(command, "run_once", run_once)
+    monkeypatch.setattr(command, "faults_of", lambda *_: None)
+    said = io.StringIO()
+    request = command.Request(
+        scenarios=command.chosen(["kill"]), connections=1, runs=5, json=tmp_path / "drill.json", pictures=None
+    )
+    stack: Any = Scenery()
+    drilled = partial(command.run_drill, stack, request, Console(file=said, width=250))
+    if isinstance(end, KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):
+            drilled()
+    else:
+        assert not drilled()
+        assert "kill came to nothing: not well after 60 s" in said.getvalue()
+    told = json.loads((tmp_path / "drill.json").read_text())
+    assert [one["stalls_s"] for one in told["scenarios"][0]["each"]] == [[0.1], [0.2]]
+    assert "kill 3/5: " in said.getvalue()
+    assert "2/2" in said.getvalue()
 
 
 # ── the load's report ─────────────────────────────────────────────────────────────────────────────────────────────
