@@ -27,8 +27,8 @@ unit: setup ## The fast tests alone
 e2e: setup ## The tests with real guests
 	@tools/e2e.sh
 
-pair: setup ## Two proxies of real guests fail in every way (minutes; nothing else should run on the machine)
-	@$(PYTHON) -m pytest -q tests/lab/test_pair.py tests/lab/test_pair_guests.py
+pair: setup ## Every drill on two proxies of real guests (half an hour; nothing else should run on the machine)
+	@$(PYTHON) -m pytest -q tests/lab/test_drill.py tests/lab/test_pair.py
 
 bench: setup ## Measure speed and memory; prints a table, writes build/bench.json
 	@$(PYTHON) -m ops bench

@@ -1,4 +1,4 @@
-"""The one exception of the lab that is meant for a person."""
+"""What is meant for a person."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import errno
 class LabError(Exception):
     """Something the operator can act on: what is wrong, and the way out.
 
-    The command line prints both and exits with status 1; it shows a traceback for every other exception.
+    A command line prints both and exits with status 1; it shows a traceback for every other exception.
     """
 
     def __init__(self, message: str, *, hint: str) -> None:

@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 
 from lab.errors import LabError
-from ops.errors import OpsError
 from ops.stack import LAB_STACK, Stack, open_stack
 
 app = typer.Typer(
@@ -86,6 +85,15 @@ def drill(
     pictures: Annotated[
         Path | None, typer.Option(help="Directory for a timeline per scenario, of its worst run.")
     ] = Path("build/drill"),
+    config: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="KEY=VALUE",
+            help="Of a lab that was brought up with it, for scenarios that run `up`.",
+        ),
+    ] = None,
     listed: Annotated[
         bool, typer.Option("--list", help="Show the scenarios as runbooks; break nothing.")
     ] = False,
@@ -99,7 +107,12 @@ def drill(
         return
     with opened(stack, lab, key) as running:
         request = command.Request(
-            scenarios=wanted, connections=connections, runs=runs, json=output, pictures=pictures
+            scenarios=wanted,
+            connections=connections,
+            runs=runs,
+            json=output,
+            pictures=pictures,
+            settings=config or (),
         )
         met = command.run_drill(running, request, wide_console())
     raise typer.Exit(0 if met else 1)
@@ -138,10 +151,10 @@ def wide_console() -> Console:
 
 
 def main() -> None:
-    """Run; an OpsError or LabError is for a person and needs no traceback."""
+    """Run; what is meant for a person needs no traceback."""
     try:
         app()
-    except (OpsError, LabError) as error:
+    except LabError as error:
         Console(stderr=True, highlight=False).print("[bold red]ops:[/] ", end="")
         print(error, file=sys.stderr)
         sys.exit(1)

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
+from lab.errors import LabError
 
-class OpsError(Exception):
-    """What is wrong, and the way out; shown without a traceback."""
 
-    def __init__(self, message: str, *, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return f"{self.message}\n  → {self.hint}"
+class OpsError(LabError):
+    """Of a running stack, wherever it runs."""

@@ -11,7 +11,7 @@ unset PYTHONDONTWRITEBYTECODE
 pytest=(.venv/bin/python -m pytest -q "$@")
 shopt -s nullglob
 forking=(tests/lab/test_{fabric,metadata,machine}_*.py)
-others=("${forking[@]}" tests/lab/test_pair.py tests/lab/test_pair_guests.py)
+others=("${forking[@]}" tests/lab/test_{drill,pair}.py)
 kernel=(tests/hostscripts/test_{pair,sync,tenants_change}.py)
 
 # With -k a lane may have nothing to run: pytest's 5.

@@ -48,6 +48,10 @@ class Draft:
         value = self.values[key]
         return At(key, value) if isinstance(value, kind) else None
 
+    def anything_at(self, key: str) -> At[object]:
+        """What stands at a key, as far as it can be read; None if it cannot. KeyError as for `at`."""
+        return At(key, self.values[key])
+
     def each(self, key: str) -> list[str]:
         """The keys of the elements of a list or table, readable or not."""
         return self.elements[key]

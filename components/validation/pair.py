@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from components.plan import ApiWay, Redundancy
 from components.validation.draft import Draft
-from components.validation.problem import Problem, shown
+from components.validation.problem import Problem, missing
 
 PLATFORM = "platform"  # the name of the HaVip that is no tenant's
 
@@ -28,14 +28,14 @@ def check(draft: Draft) -> Iterator[Problem]:
 
 def _complete(draft: Draft) -> Iterator[Problem]:
     if draft.lacks("proxy.havip"):
-        yield _missing(
+        yield missing(
             "proxy.havip",
             "is required with redundancy pair: the address in platform.proxy_subnet that the active proxy holds, and "
             "that tunnels lead to",
             "add it, such as havip: 192.168.4.100; or set redundancy to single",
         )
     if draft.lacks("api"):
-        yield _missing(
+        yield missing(
             "api",
             "is required with redundancy pair: how proxies reach the EC2 API, by which addresses move",
             "add it, such as api: {way: endpoint, endpoint_address: 192.168.4.200}; or set redundancy to single",
@@ -43,7 +43,7 @@ def _complete(draft: Draft) -> Iterator[Problem]:
     for tenant in draft.each("tenants"):
         existing = draft.has(f"{tenant}.vpc_id") or draft.has(f"{tenant}.subnet_id")
         if draft.lacks(f"{tenant}.havip") and existing and not draft.has(f"{tenant}.create"):
-            yield _missing(
+            yield missing(
                 f"{tenant}.havip",
                 "is required with redundancy pair in an existing network: the address in its subnet that the active "
                 "proxy holds, and that connections come from",
@@ -54,17 +54,15 @@ def _complete(draft: Draft) -> Iterator[Problem]:
 def _endpoint(draft: Draft) -> Iterator[Problem]:
     way, key = draft.at("api.way", ApiWay), "api.endpoint_address"
     if way and way.value is ApiWay.ENDPOINT and draft.lacks(key):
-        yield _missing(
+        yield missing(
             key,
             "is required with api.way endpoint: the endpoint's address in platform.proxy_subnet",
             "add it, such as endpoint_address: 192.168.4.200",
         )
     if way and way.value is ApiWay.OWN and draft.has(key):
-        yield Problem(
-            key=key,
-            value=shown(draft.values[key]),
-            rule="is of no use with api.way own: the stack makes no endpoint then",
-            way_out="leave it out, or set api.way to endpoint",
+        yield draft.anything_at(key).problem(
+            "is of no use with api.way own: the stack makes no endpoint then",
+            "leave it out, or set api.way to endpoint",
         )
 
 
@@ -73,7 +71,3 @@ def _names(draft: Draft) -> Iterator[Problem]:
         name = draft.at(f"{tenant}.name", str)
         if name and name.value == PLATFORM:
             yield name.problem("is what the pair calls its address in the platform VPC", "rename the tenant")
-
-
-def _missing(key: str, rule: str, way_out: str) -> Problem:
-    return Problem(key=key, value="", rule=rule, way_out=way_out)

@@ -27,6 +27,11 @@ class Problem:
         return "\n".join(map(_printable, (head, f"    {self.rule}", f"    → {self.way_out}")))
 
 
+def missing(key: str, rule: str, way_out: str) -> Problem:
+    """Nothing stands where something has to."""
+    return Problem(key=key, value="", rule=rule, way_out=way_out)
+
+
 class ConfigurationError(Exception):
     """Everything that is wrong with a configuration. Its text is for the operator, as it is."""
 

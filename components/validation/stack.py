@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from components.plan import AccessMode
 from components.validation.draft import Draft
-from components.validation.problem import Problem, shown
+from components.validation.problem import Problem, missing
 
 _MOST_TAGS = 40  # AWS takes 50 on a resource; some are Causeway's
 _ZONE = re.compile(r"(?P<region>.*?-[0-9]+)(?P<local>-[a-z]+-[0-9]+)?[a-z]")  # of a name that was read
@@ -49,41 +49,33 @@ def _bastion(draft: Draft) -> Iterator[Problem]:
     for key in _BASTION_KEYS if mode else ():
         if mode and mode.value is AccessMode.BASTION and draft.lacks(key):
             example = "192.168.0.0/28" if key == "platform.access_subnet" else "t3.nano"
-            yield Problem(
-                key=key,
-                value="",
-                rule="is required with access.mode bastion",
-                way_out=f"add it, such as {key.split('.')[-1]}: {example}",
+            yield missing(
+                key,
+                "is required with access.mode bastion",
+                f"add it, such as {key.split('.')[-1]}: {example}",
             )
         if mode and mode.value is AccessMode.PUBLIC and draft.has(key):
-            yield Problem(
-                key=key,
-                value=shown(draft.values[key]),
-                rule="is of no use with access.mode public: there is no bastion then",
-                way_out="leave it out, or set access.mode to bastion",
+            yield draft.anything_at(key).problem(
+                "is of no use with access.mode public: there is no bastion then",
+                "leave it out, or set access.mode to bastion",
             )
 
 
 def _keys(draft: Draft) -> Iterator[Problem]:
     if draft.lacks("access.public_key"):
-        yield Problem(
-            key="access.public_key",
-            value="",
-            rule="is required: the operator's public key, which goes onto every host",
-            way_out='pulumi config set --path causeway:access.public_key "$(cat ~/.ssh/id_ed25519.pub)"',
+        yield missing(
+            "access.public_key",
+            "is required: the operator's public key, which goes onto every host",
+            'pulumi config set --path causeway:access.public_key "$(cat ~/.ssh/id_ed25519.pub)"',
         )
     given = [key for key in ("private_key", "private_key_file") if draft.has(key)]
     if not given:
-        yield Problem(
-            key="private_key_file",
-            value="",
-            rule="a private key is required: hosts are configured by SSH",
-            way_out="add private_key_file, or pulumi config set --secret causeway:private_key < KEY_FILE",
+        yield missing(
+            "private_key_file",
+            "a private key is required: hosts are configured by SSH",
+            "add private_key_file, or pulumi config set --secret causeway:private_key < KEY_FILE",
         )
     if len(given) == 2:
-        yield Problem(
-            key="private_key_file",
-            value=shown(draft.values["private_key_file"]),
-            rule="stands beside private_key: which one counts would not be clear",
-            way_out="leave one of the two out",
+        yield draft.anything_at("private_key_file").problem(
+            "stands beside private_key: which one counts would not be clear", "leave one of the two out"
         )

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from components.plan import AccessMode
 from components.validation.draft import Draft
-from components.validation.problem import Problem, shown
+from components.validation.problem import Problem, missing
 
 T = TypeVar("T")
 
@@ -46,27 +46,20 @@ def _one_network(draft: Draft, tenant: str) -> Iterator[Problem]:
     existing = [key for key in ("vpc_id", "subnet_id") if draft.has(f"{tenant}.{key}")]
     if created and existing:
         for key in existing:
-            yield Problem(
-                key=f"{tenant}.{key}",
-                value=shown(draft.values[f"{tenant}.{key}"]),
-                rule=f"stands beside {tenant}.create: a tenant is either made by the stack or existing",
-                way_out=f"leave out create, or {' and '.join(existing)}",
+            yield draft.anything_at(f"{tenant}.{key}").problem(
+                f"stands beside {tenant}.create: a tenant is either made by the stack or existing",
+                f"leave out create, or {' and '.join(existing)}",
             )
     elif draft.lacks(f"{tenant}.create") and not existing:
-        yield Problem(
-            key=f"{tenant}.create",
-            value="",
-            rule="a tenant is either made by the stack (create) or existing (vpc_id and subnet_id)",
-            way_out="add create for a network of the stack's own, or vpc_id and subnet_id of the customer's",
+        yield missing(
+            f"{tenant}.create",
+            "a tenant is either made by the stack (create) or existing (vpc_id and subnet_id)",
+            "add create for a network of the stack's own, or vpc_id and subnet_id of the customer's",
         )
     elif not created and len(existing) == 1:
-        missing = "subnet_id" if existing == ["vpc_id"] else "vpc_id"
-        yield Problem(
-            key=f"{tenant}.{missing}",
-            value="",
-            rule="an existing tenant is given by vpc_id and subnet_id, both",
-            way_out=f"add {missing}",
-        )
+        other = "subnet_id" if existing == ["vpc_id"] else "vpc_id"
+        rule = "an existing tenant is given by vpc_id and subnet_id, both"
+        yield missing(f"{tenant}.{other}", rule, f"add {other}")
 
 
 def _configurable(draft: Draft, tenant: str) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from components.validation.distance import edit_distance
 from components.validation.draft import Draft
 from components.validation.leaf import Group, Leaf, MisfitError
-from components.validation.problem import HIDDEN, Problem, shown
+from components.validation.problem import HIDDEN, Problem, missing, shown
 from components.validation.shape import Many, Shape, Table, key_of, shape_of
 
 NAMESPACE = "causeway:"
@@ -180,7 +180,7 @@ def _missing(key: str, name: str, described: FieldInfo) -> Problem:
         way_out = f"add it; its keys are: {', '.join(shape.model_fields)}"
     else:
         way_out = "add it"
-    return Problem(key=key, value="", rule=f"is required. {described.description}", way_out=way_out)
+    return missing(key, f"is required. {described.description}", way_out)
 
 
 def _as_yaml(example: object) -> str:

@@ -10,7 +10,9 @@ ACTIVE, STANDBY = Who.ACTIVE, Who.STANDBY
 FAILOVER = Bounds(stall_p99_s=1.0)
 PLANNED = Bounds(stall_s=0.2)
 KEPT = Bounds()
-ANYTHING = Bounds(moves=None, lost=None, resets=None, silent_lost=None, half_moved_s=None)
+ANYTHING = Bounds(
+    moves=None, lost=None, resets=None, silent_lost=None, half_moved_s=None, datagram_gap_s=None
+)
 AWS_CLAIM_S, AWS_EFFECT_S = 1.8, 1.0
 
 SCENARIOS = (
@@ -93,15 +95,16 @@ SCENARIOS = (
     ),
     Scenario(
         name="api-down",
-        what="the API answers no claim while the active proxy dies, and is back after 3 s",
+        what="the API answers no claim while the active proxy dies, and is back when the standby alarms",
         steps=(
             do.claims_down(),
             do.kill(ACTIVE),
             do.wait(3),
+            do.alarm(STANDBY, "is not here yet"),
             do.claims_fair(do.claims_down()),
             do.moved(STANDBY),
         ),
-        bounds=Bounds(whole_s=3.0),
+        bounds=Bounds(whole_s=3.0),  # from when it is back
         settle_s=8.0,
     ),
     Scenario(
@@ -122,7 +125,8 @@ SCENARIOS = (
             do.claims_fair(do.claim_refused()),
             do.moved(STANDBY),
         ),
-        bounds=Bounds(half_moved_s=None, whole_s=5.0),  # for as long as AWS refuses, it is half moved
+        # For as long as AWS refuses, it is half moved.
+        bounds=Bounds(half_moved_s=None, datagram_gap_s=None, whole_s=5.0),
         settle_s=10.0,
     ),
     Scenario(
@@ -147,6 +151,7 @@ SCENARIOS = (
     Scenario(
         name="kill-up",
         what="the active proxy dies; then `up` and `up --refresh` move nothing and change nothing",
+        before=(do.up_has_nothing_to_do(),),
         steps=(
             do.kill(ACTIVE),
             do.moved(STANDBY),
@@ -155,6 +160,14 @@ SCENARIOS = (
             do.stays(STANDBY, 1),
         ),
         bounds=KEPT,
+        needs_lab=True,
+    ),
+    Scenario(
+        name="rolling",
+        what="`up` changes one proxy after the other, and back again; who forwards steps aside before its turn",
+        before=(do.up_has_nothing_to_do(),),
+        steps=(do.roll(), do.one_owner(5), do.roll_back(), do.one_owner(5)),
+        bounds=Bounds(moves=None),  # as often as the one that is active has its turn
         needs_lab=True,
     ),
     Scenario(

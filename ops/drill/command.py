@@ -6,16 +6,17 @@ import difflib
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
+from lab.errors import LabError
 from ops.drill.catalogue import SCENARIOS
-from ops.drill.faults import RefusedError
-from ops.drill.report import print_summaries, write_json
+from ops.drill.faults import RefusedError, faults_of
+from ops.drill.report import one_line, print_summaries, write_json
 from ops.drill.result import Bounds, RunResult, Summary, summarise
 from ops.drill.run import refusal, require_drillable, run_once
 from ops.drill.scenario import Scenario, Step
@@ -27,13 +28,14 @@ Json = Any
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What was asked for. Without `pictures` none are drawn."""
+    """What was asked for. Without `pictures` none are drawn. `settings`: KEY=VALUE of a lab, besides its stack file."""
 
     scenarios: Sequence[Scenario]
     connections: int
     runs: int
     json: Path
     pictures: Path | None
+    settings: Sequence[str] = ()
 
 
 def chosen(names: Sequence[str]) -> tuple[Scenario, ...]:
@@ -47,41 +49,72 @@ def chosen(names: Sequence[str]) -> tuple[Scenario, ...]:
     return tuple(by_name[name] for name in names) or SCENARIOS
 
 
+@dataclass
+class Outcome:
+    """What there is so far."""
+
+    runs: dict[str, list[RunResult]] = field(default_factory=dict)
+    not_run: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def summaries(self, scenarios: Sequence[Scenario]) -> list[Summary]:
+        """Of those that ran."""
+        return [summarise(s.name, self.runs[s.name], s.bounds) for s in scenarios if s.name in self.runs]
+
+
 def run_drill(stack: Stack, request: Request, console: Console) -> bool:
-    """Run, print, write and draw; whether every scenario that can be run here met its bounds."""
+    """Run, print, write and draw; whether every scenario that can be run here met its bounds.
+
+    Figures are written after every run, and shown also where somebody ends it early.
+    """
     require_drillable(stack)
     load = os.getloadavg()[0]
     busy = busyness(load, os.cpu_count() or 1)
     if busy and isinstance(stack, LabStack):
         console.print(f"[yellow]![/] {busy}")
-    runs: dict[str, list[RunResult]] = {}
-    not_run: dict[str, str] = {}
-    failed: dict[str, str] = {}
-    summaries: list[Summary] = []
-    for scenario in request.scenarios:
-        reason = refusal(stack, scenario)
-        if reason:
-            not_run[scenario.name] = reason
-            continue
-        try:
-            for number in range(1, request.runs + 1):
-                console.print(f"[bold]{scenario.name}[/] {number}/{request.runs}: {escape(scenario.what)}")
-                result = run_once(stack, scenario, request.connections, lambda text: say(console, text))
-                runs.setdefault(scenario.name, []).append(result)
-        except RefusedError as error:
-            not_run[scenario.name] = error.message
-        except OpsError as error:
-            failed[scenario.name] = error.message
-        if scenario.name in runs:
-            summaries.append(summarise(scenario.name, runs[scenario.name], scenario.bounds))
-    console.print()
-    print_summaries(summaries, not_run, failed, console)
-    write_json(request.json, summaries, runs, {**not_run, **failed}, conditions(stack, request, load))
-    console.print(f"written to {request.json}")
+    outcome = Outcome()
+    told = conditions(stack, request, load)
+    try:
+        for scenario in request.scenarios:
+            run_scenario(stack, request, scenario, outcome, console, told)
+    finally:
+        summaries = outcome.summaries(request.scenarios)
+        console.print()
+        print_summaries(summaries, outcome.not_run, outcome.failed, console)
+        write(request, outcome, told)
+        console.print(f"written to {request.json}")
     if request.pictures is not None:
         for summary in summaries:
-            console.print(f"drawn: {picture(request, summary, runs[summary.scenario])}")
-    return not failed and all(summary.met for summary in summaries)
+            console.print(f"drawn: {picture(request, summary, outcome.runs[summary.scenario])}")
+    return not outcome.failed and all(summary.met for summary in summaries)
+
+
+def run_scenario(
+    stack: Stack, request: Request, scenario: Scenario, outcome: Outcome, console: Console, told: Json
+) -> None:
+    """All runs of one. One that comes to nothing ends them."""
+    reason = refusal(stack, scenario)
+    if reason:
+        outcome.not_run[scenario.name] = reason
+        return
+    faults = faults_of(stack, request.settings)
+    try:
+        for number in range(1, request.runs + 1):
+            console.print(f"[bold]{scenario.name}[/] {number}/{request.runs}: {escape(scenario.what)}")
+            result = run_once(stack, faults, scenario, request.connections, lambda text: say(console, text))
+            outcome.runs.setdefault(scenario.name, []).append(result)
+            say(console, one_line(result))
+            write(request, outcome, told)
+    except RefusedError as error:
+        outcome.not_run[scenario.name] = error.message
+    except LabError as error:
+        outcome.failed[scenario.name] = str(error)
+
+
+def write(request: Request, outcome: Outcome, told: Json) -> None:
+    """As JSON."""
+    summaries = outcome.summaries(request.scenarios)
+    write_json(request.json, summaries, outcome.runs, outcome.not_run, outcome.failed, told)
 
 
 def busyness(load: float, cores: int) -> str:

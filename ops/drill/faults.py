@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from lab.paths import PROJECT
 from ops.errors import OpsError
@@ -14,6 +15,7 @@ from ops.stack import AwsStack, LabStack, Stack
 VRRP = 112
 CLAIM = "AssignPrivateIpAddresses"
 UP_DEADLINE_S = 600.0
+NO_PULUMI = "a drill does not run `pulumi up` for you: run it by hand while a drill's load runs"
 
 
 class RefusedError(OpsError):
@@ -72,8 +74,12 @@ class Faults(ABC):
         """The API is as it should be."""
 
     @abstractmethod
-    def up(self, *, refresh: bool) -> list[str]:
-        """Run the program; what it changed."""
+    def up(self, *, refresh: bool = False, changed: Sequence[str] = ()) -> list[str]:
+        """Run the program, with settings KEY=VALUE changed; what it did, as `update proxy-0-pair`."""
+
+    @abstractmethod
+    def preview(self) -> list[str]:
+        """What an `up` would do."""
 
     def reboot(self, host: str) -> None:
         """The way a person does it. The session may end before the command."""
@@ -100,9 +106,13 @@ class Faults(ABC):
 
 
 class LabFaults(Faults):
-    """The lab does it from outside the guests."""
+    """The lab does it from outside the guests. `settings`: what its `up` is told besides its stack file."""
 
     stack: LabStack
+
+    def __init__(self, stack: LabStack, settings: Sequence[str] = ()) -> None:
+        super().__init__(stack)
+        self._settings = (f"redundancy={stack.outputs.plan.redundancy}", *settings)
 
     def kill(self, host: str) -> None:
         self._fault("kill", host)
@@ -144,17 +154,33 @@ class LabFaults(Faults):
     def claims_are_fair(self) -> None:
         self.stack.client.call("weather", action=None, address="", condition=None)
 
-    def up(self, *, refresh: bool) -> list[str]:
-        words = ["up", "--name", self.stack.client.paths.name, "--json", *(["--refresh"] if refresh else [])]
-        done = subprocess.run(
-            [sys.executable, "-m", "lab", *words],
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            timeout=UP_DEADLINE_S,
-        )
+    def up(self, *, refresh: bool = False, changed: Sequence[str] = ()) -> list[str]:
+        return self._engine("up", *(["--refresh"] if refresh else []), *_as_options(changed))
+
+    def preview(self) -> list[str]:
+        return self._engine("preview")
+
+    def _engine(self, command: str, *words: str) -> list[str]:
+        argv = [
+            command,
+            "--name",
+            self.stack.client.paths.name,
+            "--json",
+            *_as_options(self._settings),
+            *words,
+        ]
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "lab", *argv],
+                cwd=PROJECT,
+                capture_output=True,
+                text=True,
+                timeout=UP_DEADLINE_S,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise OpsError(f"`lab {command}` takes too long", hint="run it by hand") from error
         if done.returncode:
-            raise OpsError(f"`lab up` failed: {done.stderr.strip()[-500:]}", hint="run it by hand")
+            raise OpsError(f"`lab {command}` failed: {done.stderr.strip()[-500:]}", hint="run it by hand")
         told = json.loads(done.stdout)
         return [f"{step['op']} {step['name']}" for step in (*told["steps"], *told["drift"])]
 
@@ -227,15 +253,22 @@ class HostFaults(Faults):
     def claims_are_fair(self) -> None:
         """They were never anything else."""
 
-    def up(self, *, refresh: bool) -> list[str]:
-        del refresh
-        raise RefusedError("a drill does not run `pulumi up` for you: run it by hand while the proxy is down")
+    def up(self, *, refresh: bool = False, changed: Sequence[str] = ()) -> list[str]:
+        del refresh, changed
+        raise RefusedError(NO_PULUMI)
+
+    def preview(self) -> list[str]:
+        raise RefusedError(NO_PULUMI)
 
 
-def faults_of(stack: Stack) -> Faults:
-    """Whatever can be done to this stack."""
+def _as_options(settings: Sequence[str]) -> list[str]:
+    return [word for setting in settings for word in ("--config", setting)]
+
+
+def faults_of(stack: Stack, settings: Sequence[str] = ()) -> Faults:
+    """Whatever can be done to this stack. `settings`: KEY=VALUE of a lab, besides its stack file."""
     if isinstance(stack, LabStack):
-        return LabFaults(stack)
+        return LabFaults(stack, settings)
     if isinstance(stack, AwsStack):
         return HostFaults(stack)
     raise TypeError(f"nothing is known of how to break {stack!r}")

@@ -6,6 +6,7 @@ says by how much the clocks differ, to half of what the question took. Results a
 
 from __future__ import annotations
 
+import os
 import queue
 import shlex
 import threading
@@ -16,7 +17,7 @@ from typing import Self
 
 import paramiko
 
-from ops.drill.result import Attempt, Bin, Datagrams, Flow, LoadResult
+from ops.drill.result import Attempt, Bin, Datagrams, Flow, LoadResult, Steady
 from ops.errors import OpsError
 from ops.ssh import REMOTE, open_command
 from ops.stack import Stack
@@ -25,7 +26,7 @@ ECHO_PORT = 7007
 READY_DEADLINE_S = 60.0
 REPORT_DEADLINE_S = 60.0
 CLOCK_QUESTIONS = 12
-BYTES_PER_S = 1000  # all connections together: an emulated guest does not get far beyond that
+BYTES_PER_S = 500  # all connections together: half of what an emulated guest can do when nothing else runs
 MIN_INTERVAL_MS = 20
 OPEN_FILES = 16384
 
@@ -92,6 +93,15 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         self._session.close()
+
+    def steady(self) -> Steady:
+        """How it went so far."""
+        self._say("so-far")
+        echoes, *times = self._wait_for("so-far", READY_DEADLINE_S)[1:]
+        median, p99, longest = map(float, times)
+        return Steady(
+            echoes=int(echoes), median_s=median, p99_s=p99, longest_s=longest, load_average=os.getloadavg()[0]
+        )
 
     def stop(self) -> LoadResult:
         """End it, and hear what happened."""

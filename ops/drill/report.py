@@ -27,17 +27,38 @@ def print_summaries(
     for summary in summaries:
         for text in (*summary.missed, *summary.broken):
             console.print(f"[red]✗[/] [bold]{summary.scenario}[/] {escape(text)}")
+        if summary.missed:
+            console.print(f"  [dim]{escape(circumstances(summary))}[/]")
     for name, reason in failed.items():
         console.print(f"[red]✗[/] [bold]{name}[/] came to nothing: {escape(reason)}")
     for name, reason in not_run.items():
         console.print(f"[dim]–[/] [bold]{name}[/] not run: {escape(reason)}")
 
 
+def circumstances(summary: Summary) -> str:
+    """By which a starved machine can be told from a defect."""
+    return (
+        f"before anything happened, round trips took up to {seconds(summary.steady_p99_s)} (p99), at a load of "
+        f"{summary.load_average:.1f}; the client itself was kept from running for up to {seconds(summary.late_s)}"
+    )
+
+
+def one_line(run: RunResult) -> str:
+    """What came of a run, as soon as it is over."""
+    kept = [flow.stall_s for flow in run.load.flows if flow.kept]
+    worst = seconds(max(kept, default=0.0))
+    whole = "nothing moved" if run.whole_s is None else f"every HaVip moved after {seconds(run.whole_s)}"
+    return (
+        f"{len(kept)}/{len(run.load.flows)} connections kept, longest stall {worst}, {whole}; "
+        f"before: p99 {seconds(run.steady.p99_s)}, load {run.steady.load_average:.1f}"
+    )
+
+
 def summary_table(summaries: Sequence[Summary]) -> Table:
     """Figures of all runs of each scenario."""
     table = plain_table(
-        "scenario", "runs", "kept", "stall median", "p99", "longest", "RST", "silent", "new refused", "new longest",
-        "UDP lost (gap)", "ICMP lost (gap)", "whole after", "",
+        "scenario", "runs", "kept", "stall median", "p99", "longest", "RST", "silent", "new refused, lost",
+        "new longest", "UDP lost (gap)", "ICMP lost (gap)", "whole (worst)", "p99 before", "load", "",
     )  # fmt: skip
     for one in summaries:
         table.add_row(
@@ -49,11 +70,15 @@ def summary_table(summaries: Sequence[Summary]) -> Table:
             seconds(one.stall_s),
             str(one.resets),
             f"{one.silent_kept}/{one.silent}",
-            f"{one.attempts_refused}/{one.attempts}",
+            f"{one.attempts_refused}, {one.attempts - one.attempts_answered - one.attempts_refused} of {one.attempts}",
             seconds(one.attempt_s),
             f"{one.udp_lost} ({seconds(one.udp_gap_s)})",
             f"{one.icmp_lost} ({seconds(one.icmp_gap_s)})",
-            "-" if one.whole_s is None else seconds(one.whole_s),
+            "-"
+            if one.whole_s is None or one.whole_median_s is None
+            else f"{seconds(one.whole_median_s)} ({seconds(one.whole_s)})",
+            seconds(one.steady_p99_s),
+            f"{one.load_average:.1f}",
             "[green]met[/]" if one.met else "[red]missed[/]",
         )
     return table
@@ -69,6 +94,7 @@ def write_json(
     summaries: Sequence[Summary],
     runs: Mapping[str, Sequence[RunResult]],
     not_run: Mapping[str, str],
+    failed: Mapping[str, str],
     conditions: Json,
 ) -> None:
     """Everything: `conditions` of the measurement, per scenario the summary and each run with its events and stalls."""
@@ -79,6 +105,7 @@ def write_json(
             for one in summaries
         ],
         "not_run": dict(not_run),
+        "failed": dict(failed),
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(told, indent=2) + "\n")
@@ -93,6 +120,7 @@ def run_json(run: RunResult) -> Json:
         "half_moved_s": run.half_moved_s,
         "late_s": run.load.late_s,
         "clock_error_s": run.load.clock_error_s,
+        "steady": asdict(run.steady),
         "broken": list(run.broken),
         "events": [{"at": round(e.at - began, 3), "kind": e.kind, "text": e.text} for e in run.events],
         "stalls_s": sorted(round(flow.stall_s, 4) for flow in run.load.flows),

@@ -1,7 +1,7 @@
 """What a run came to: plain data, figures and bounds. Pure.
 
-Times are seconds. A connection's stall is the longest time between two bytes that came back to it, so that it includes
-what TCP itself waits before it sends again; the interval of sending is part of it, and no byte is its own stall.
+Times are seconds. A connection's stall is the longest that a byte of it waited to come back, so that it includes what
+TCP itself waits before it sends again.
 """
 
 from __future__ import annotations
@@ -79,6 +79,20 @@ class LoadResult:
     clock_error_s: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Steady:
+    """Round trips of TCP before anything happened, and how many processes waited for a core of this machine then.
+
+    A bound that is missed where these are bad says more of the machine than of the stack.
+    """
+
+    echoes: int
+    median_s: float
+    p99_s: float
+    longest_s: float
+    load_average: float
+
+
 @dataclass(frozen=True)
 class Event:
     """Something that the drill did or saw. `kind`: fault, mend, seen, wait."""
@@ -115,6 +129,7 @@ class RunResult:
         float | None
     )  # from the last fault or mend until all HaVips were on one proxy; None: nothing moved
     broken: tuple[str, ...]
+    steady: Steady
 
     @property
     def half_moved_s(self) -> float:
@@ -152,7 +167,7 @@ class Bounds:
     whole_s: float | None = None
     half_moved_s: float | None = 5.0
     silent_lost: int | None = 0
-    datagram_gap_s: float | None = None
+    datagram_gap_s: float | None = 8.0  # UDP and ICMP go on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,9 +195,12 @@ class Summary:
     silent_kept: int
     bulk_mbit_s: float
     whole_s: float | None  # the longest
+    whole_median_s: float | None
     moves: tuple[int, ...]  # by run
     half_moved_s: float
     late_s: float
+    steady_p99_s: float  # the worst of the runs, as is the load average
+    load_average: float
     broken: tuple[str, ...]
     missed: tuple[str, ...] = field(default=())
 
@@ -228,9 +246,12 @@ def summarise(scenario: str, runs: Sequence[RunResult], bounds: Bounds) -> Summa
         silent_kept=sum(flow.kept for flow in silent),
         bulk_mbit_s=max((_bulk_mbit_s(run.load) for run in runs), default=0.0),
         whole_s=max(whole, default=None),
+        whole_median_s=quantile(whole, 0.5) if whole else None,
         moves=tuple(run.moves for run in runs),
         half_moved_s=max((run.half_moved_s for run in runs), default=0.0),
         late_s=max((run.load.late_s for run in runs), default=0.0),
+        steady_p99_s=max((run.steady.p99_s for run in runs), default=0.0),
+        load_average=max((run.steady.load_average for run in runs), default=0.0),
         broken=tuple(f"run {number}: {text}" for number, run in enumerate(runs, 1) for text in run.broken),
     )
     return Summary(**{**vars(summary), "missed": tuple(missed(summary, bounds))})

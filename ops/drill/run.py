@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from ops.drill.faults import RefusedError, faults_of
+from lab.errors import LabError
+from ops.drill.faults import NO_PULUMI, Faults, RefusedError
 from ops.drill.load import Load, LoadOptions
 from ops.drill.result import LoadResult, RunResult, Sample, whole_after
 from ops.drill.scenario import Scenario, Scene, Who
@@ -23,7 +24,7 @@ def refusal(stack: Stack, scenario: Scenario) -> str:
     if scenario.needs_pair and not stack.outputs.is_pair:
         return "there is one proxy, and nobody to take over"
     if scenario.needs_lab and not isinstance(stack, LabStack):
-        return "a drill does not run `pulumi up` for you: run it by hand while a proxy is down"
+        return NO_PULUMI
     return ""
 
 
@@ -36,19 +37,22 @@ def require_drillable(stack: Stack) -> None:
         )
 
 
-def run_once(stack: Stack, scenario: Scenario, connections: int, say: Callable[[str], None]) -> RunResult:
+def run_once(
+    stack: Stack, faults: Faults, scenario: Scenario, connections: int, say: Callable[[str], None]
+) -> RunResult:
     """Measure. Raises OpsError where there is nothing to measure: not well before, no load, a refused fault."""
     say("waiting until the stack is well")
     report = wait_until_well(stack, WELL_BEFORE_S)
     options = LoadOptions(connections=scenario.connections or connections, bulk=scenario.bulk)
     with Watch(stack) as watch:
-        scene = Scene(stack=stack, faults=faults_of(stack), watch=watch, who=roles(report), say=say)
+        scene = Scene(stack=stack, faults=faults, watch=watch, who=roles(report), say=say)
         with scene.healed():
-            do(scene, scenario, "before")
+            prepare(scene, scenario)
             say(f"{options.connections} connections, a byte each every {options.interval_ms} ms")
             with Load(stack, options) as load:
                 time.sleep(scenario.idle_s)
-                do(scene, scenario, "steps")
+                steady = load.steady()
+                do(scene, scenario)
                 time.sleep(scenario.settle_s)
                 result = load.stop()
             holder = holder_of(scene)
@@ -61,6 +65,7 @@ def run_once(stack: Stack, scenario: Scenario, connections: int, say: Callable[[
         samples=samples,
         whole_s=whole_after(scene.events, samples),
         broken=tuple(broken),
+        steady=steady,
     )
 
 
@@ -73,14 +78,20 @@ def roles(report: Report) -> dict[Who, str]:
     return {Who.ACTIVE: report.active, Who.STANDBY: report.standby}
 
 
-def do(scene: Scene, scenario: Scenario, part: str) -> None:
-    """The steps of a part, until one does not come out as expected."""
-    for step in scenario.before if part == "before" else scenario.steps:
+def prepare(scene: Scene, scenario: Scenario) -> None:
+    """What is done before. OpsError where that does not come out as expected: something else would be measured."""
+    for step in scenario.before:
+        scene.do(step)
+
+
+def do(scene: Scene, scenario: Scenario) -> None:
+    """The steps, until one does not come out as expected."""
+    for step in scenario.steps:
         try:
             scene.do(step)
         except RefusedError:
             raise
-        except OpsError as error:
+        except LabError as error:
             scene.broken.append(f"{scene.named(step.text)}: {error.message}")
             scene.mark("wait", f"✗ {error.message}")
             return
@@ -101,7 +112,7 @@ def looked_at_afterwards(
     say("waiting until the pair can fail again" if stack.outputs.is_pair else "waiting until it is well")
     try:
         report = wait_until_well(stack, scenario.whole_afterwards_s)
-    except OpsError as error:
+    except LabError as error:
         return [f"afterwards: {error.message}"]
     if holder is not None and report.active != holder:
         return [f"afterwards: who came back took over: {holder} had every HaVip, now {report.active} has"]

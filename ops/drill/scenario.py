@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from lab.errors import LabError
 from ops.drill.faults import Faults, RefusedError
 from ops.drill.result import Bounds, Event
 from ops.drill.watch import Watch
-from ops.errors import OpsError
 from ops.stack import Stack
 
 
@@ -84,7 +84,7 @@ class Scene:
                     heal()
                 except RefusedError:
                     continue  # what cannot be done was not done
-                except OpsError as error:
+                except LabError as error:
                     self.broken.append(f"healing {self.named(key)}: {error.message}")
 
 

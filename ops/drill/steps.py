@@ -203,6 +203,52 @@ def switch() -> Step:
     )
 
 
+def up_has_nothing_to_do() -> Step:
+    """Or what a later `up` changes would not be told from what was to be changed anyway."""
+
+    def act(scene: Scene) -> None:
+        steps = scene.faults.preview()
+        if steps:
+            raise OpsError(
+                f"`up` would {', '.join(steps)}",
+                hint="was the lab brought up with other settings? give a drill the same: --config KEY=VALUE",
+            )
+
+    return Step(text="`up` has nothing to do", kind=SEEN, act=act)
+
+
+def roll() -> Step:
+    """A setting of which every proxy is told, and that changes nothing else there: all packages are installed."""
+    changed = ("install_packages=true",)
+    return Step(
+        text="`up` changes what every proxy is told",
+        kind=FAULT,
+        act=lambda scene: rolled(scene, changed),
+        heal=lambda scene: void(scene.faults.up()),
+    )
+
+
+def roll_back() -> Step:
+    """As it was."""
+    return Step(
+        text="`up` changes it back",
+        kind=MEND,
+        act=lambda scene: rolled(scene, ()),
+        mends=roll().key,
+    )
+
+
+def rolled(scene: Scene, changed: tuple[str, ...]) -> None:
+    """OpsError where not every proxy had its turn."""
+    steps = scene.faults.up(changed=changed)
+    untouched = [name for name in scene.stack.outputs.proxies if f"update {name}-ready" not in steps]
+    if untouched:
+        raise OpsError(
+            f"`up` left out {', '.join(untouched)}; it did: {', '.join(steps) or 'nothing'}",
+            hint="does the stack file say install_packages: true?",
+        )
+
+
 def up_changes_nothing(*, refresh: bool) -> Step:
     """Whoever holds HaVips, the program has nothing to do."""
 

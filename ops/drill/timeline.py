@@ -15,6 +15,7 @@ BIN_S = 0.05
 COLOURS = {"fault": "#c0392b", "mend": "#27803b", "seen": "#2c5f9e"}
 OF_PROXIES = ("#4c78a8", "#f2a541")
 NOBODY = "#d9d9d9"
+TITLE_CHARACTERS = 90  # of the largest size, in the width of a picture
 BEFORE_S, AFTER_S = 2.0, 4.0  # around the events; a long idle time before them shows nothing
 
 
@@ -30,7 +31,7 @@ def draw(run: RunResult, summary: Summary, what: str, file: Path) -> None:
     from matplotlib import pyplot
 
     acts = [event for event in run.events if event.kind in COLOURS]
-    zero = acts[0].at if acts else run.load.began
+    zero = next((event.at for event in acts if event.at >= run.load.began), run.load.began)
     start, end = span(run, acts, zero)
     lanes = sorted({name for sample in run.samples for name in sample.holders})
     heights = [3.2, 1.8, 1.1, *([0.35 * len(lanes) + 0.15] if lanes else [])]
@@ -49,8 +50,10 @@ def draw(run: RunResult, summary: Summary, what: str, file: Path) -> None:
         axis.set_xlim(start, end)
         axis.spines[["top", "right"]].set_visible(False)
     axes[-1].set_xlabel("seconds since the first event")
-    numbered(axes[0], acts, zero, end - start)
-    figure.suptitle(f"{run.scenario}: {what}", x=0.07, y=0.995, ha="left", fontsize=12, fontweight="bold")
+    numbered(axes[0], acts, zero, start, end)
+    title = f"{run.scenario}: {what}"
+    size = min(12.0, 12.0 * TITLE_CHARACTERS / len(title))
+    figure.suptitle(title, x=0.07, y=0.995, ha="left", fontsize=size, fontweight="bold")
     figure.text(
         0.07, 0.995 - 0.27 / figure.get_figheight(), caption(run, summary), ha="left", va="top", fontsize=8.5
     )
@@ -187,11 +190,11 @@ def holders(axis: Any, run: RunResult, zero: float, lanes: Sequence[str]) -> Non
     )
 
 
-def numbered(axis: Any, acts: Sequence[Event], zero: float, width: float) -> None:
-    """The events' numbers above the first panel; those that are close stand side by side."""
+def numbered(axis: Any, acts: Sequence[Event], zero: float, start: float, end: float) -> None:
+    """The events' numbers above the first panel; those that are close stand side by side, earlier ones at its edge."""
     taken = -math.inf
     for number, event in enumerate(acts, 1):
-        at = max(event.at - zero, taken + width * 0.016)
+        at = max(event.at - zero, start, taken + (end - start) * 0.016)
         taken = at
         axis.annotate(
             str(number), (at, 1.015), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=8.5,

@@ -8,9 +8,12 @@
 - every new_ms another connection is made, says a byte, hears it and ends
 - UDP and ICMP say something every datagram_ms; bulk connections send as fast as the path takes it
 
-stdin: `clock` is answered with `clock NOW`; `stop`, or its end, ends the load. stdout: `ready NOW` once everything has
-been echoed once, and after `stop` what happened, a record a line, then `end`. Times are seconds of this host's
-monotonic clock.
+stdin: `clock` is answered with `clock NOW`, `so-far` with `so-far ECHOES MEDIAN P99 LONGEST` of TCP's round trips until
+then; `stop`, or its end, ends the load. stdout: `ready NOW` once everything has been echoed once, and after `stop` what
+happened, a record a line, then `end`. Times are seconds of this host's monotonic clock.
+
+A connection's stall is the longest that a byte of it waited to come back; of a bulk connection, and of datagrams, the
+longest time in which nothing came back.
 """
 
 from __future__ import annotations
@@ -30,15 +33,16 @@ OPTIONS = {
     "connections": 100,
     "interval_ms": 20,
     "datagram_ms": 20,
-    "new_ms": 100,
+    "new_ms": 200,
     "bulk": 0,
     "silent": 1,
     "udp": 1,
     "icmp": 1,
+    "grace_ms": 15_000,  # after `stop`, for what is still under way; a connection that is silent then is lost
 }
 TICK_S = 0.005
 BIN_S = 0.05  # resolution of the timeline
-GRACE_S = 5.0  # after `stop`, for what is still under way; a connection that is silent then is lost
+FIRST_ECHO_S = 5.0
 DATAGRAM_GRACE_S = 0.5  # a datagram that takes longer is lost
 NEW_DEADLINE_S = 10.0
 CHUNK = b"\0" * (1 << 16)
@@ -72,6 +76,13 @@ class Bins:
             found = self.of[index] = Bin()
         return found
 
+    def so_far(self) -> tuple[int, float, float, float]:
+        """How many echoes of TCP there were; median, p99 and longest of their round trips."""
+        times = sorted(took for one in self.of.values() for took in one.took["tcp"])
+        if not times:
+            return 0, 0.0, 0.0, 0.0
+        return len(times), times[len(times) // 2], times[len(times) * 99 // 100], times[-1]
+
 
 class Gap:
     """The longest time between two things that came back."""
@@ -86,6 +97,11 @@ class Gap:
         if moment - self.last > self.worst:
             self.worst, self.since = moment - self.last, self.last
         self.last = moment
+
+    def waited(self, moment: float, since: float) -> None:
+        """Something came back that was said then."""
+        if moment - since > self.worst:
+            self.worst, self.since = moment - since, since
 
 
 class Connection:
@@ -117,22 +133,26 @@ class Connection:
 
     def ready(self, _mask: int) -> None:
         """Something can be read, or is over."""
+        count, moment = self.hear(), now()
+        took = self.load.bins.at(moment).took["tcp"]
+        for _ in range(count):
+            said = self.sent.popleft()
+            self.gap.waited(moment, said)
+            took.append(moment - said)
+
+    def hear(self) -> int:
+        """How many bytes came back; none where it is over."""
         try:
-            data = self.socket.recv(1 << 16)
+            data = self.socket.recv(1 << 18)
         except BlockingIOError:
-            return
+            return 0
         except OSError as error:
             self.ends(error)
-            return
+            return 0
         if not data:
             self.ends(None)
-            return
-        moment = now()
-        self.gap.heard(moment)
         self.received += len(data)
-        took = self.load.bins.at(moment).took["tcp"]
-        for _ in data:
-            took.append(moment - self.sent.popleft())
+        return len(data)
 
     def ends(self, error: OSError | None) -> None:
         """By an error, or by the far end."""
@@ -167,23 +187,19 @@ class Bulk(Connection):
         load.watch(self.socket, self, select.EPOLLIN | select.EPOLLOUT)
 
     def ready(self, mask: int) -> None:
-        try:
-            if mask & (select.EPOLLIN | select.EPOLLERR | select.EPOLLHUP):
-                data = self.socket.recv(1 << 18)
-                if not data:
-                    self.ends(None)
-                    return
-                moment = now()
-                self.gap.heard(moment)
-                self.received += len(data)
-                self.left_bytes -= len(data)
-                self.load.bins.at(moment).bulk_bytes += len(data)
-            if mask & select.EPOLLOUT and not self.stopping:
+        count = self.hear() if mask & (select.EPOLLIN | select.EPOLLERR | select.EPOLLHUP) else 0
+        if count:
+            moment = now()
+            self.gap.heard(moment)
+            self.left_bytes -= count
+            self.load.bins.at(moment).bulk_bytes += count
+        if mask & select.EPOLLOUT and not self.stopping and self.state == "open":
+            try:
                 self.left_bytes += self.socket.send(CHUNK)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self.ends(error)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                self.ends(error)
 
     def stop(self) -> None:
         self.stopping = True
@@ -290,6 +306,11 @@ class Datagrams:
         self.gap.heard(moment)
         self.load.bins.at(moment).took[self.kind].append(moment - sent)
 
+    def stop(self, moment: float) -> None:
+        """Nothing was said after it; if nothing has come back for a while, that is a gap as well."""
+        if moment > self.gap.last:
+            self.gap.heard(moment)
+
     def record(self) -> tuple[object, ...]:
         """What became of them."""
         lost = len(self.missing)
@@ -351,6 +372,8 @@ class Load:
             line, self.commands = self.commands.split(b"\n", 1)
             if line == b"clock":
                 say("clock", now())
+            elif line == b"so-far":
+                say("so-far", *self.bins.so_far())
             elif line == b"stop":
                 self.stopping = True
 
@@ -378,7 +401,7 @@ class Load:
         everyone = self.silent + self.flows
         for one in everyone:
             one.send()
-        if not self.settle(now() + GRACE_S, everyone):
+        if not self.settle(now() + FIRST_ECHO_S, everyone):
             sys.exit("not every connection was echoed")
         for connection in everyone + self.bulk:
             connection.gap = Gap()
@@ -432,8 +455,11 @@ class Load:
         everyone = self.silent + self.flows
         for one in everyone:
             one.send()
-        deadline = now() + GRACE_S
-        self.listen(now() + DATAGRAM_GRACE_S)
+        stopped = now()
+        deadline = stopped + self.options["grace_ms"] / 1000
+        self.listen(stopped + DATAGRAM_GRACE_S)
+        for kind in self.datagrams:
+            kind.stop(stopped)
         self.settle(deadline, everyone + self.bulk)
         while now() < deadline and self.unfinished():
             self.listen(now() + TICK_S)

@@ -50,6 +50,14 @@ def is_possible() -> bool:
     return probe.returncode == 0
 
 
+def held_namespaces(*unshare: str) -> tuple[subprocess.Popen[str], str]:
+    """Namespaces that last as long as the process, and the id of the one inside, which has said that it is ready."""
+    holder = subprocess.Popen(unshare, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "ready\n"
+    return holder, Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()[0]
+
+
 class Sandbox:
     """A context manager; `run` and the rest work inside."""
 
@@ -64,16 +72,7 @@ class Sandbox:
         self._metadata_file.write_text("{}")
 
     def __enter__(self) -> Sandbox:
-        self._holder = subprocess.Popen(
-            [*UNSHARE, "--mount-proc", "bash", "-c", PREPARE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._holder.stdout is not None
-        assert self._holder.stdout.readline() == "ready\n"
-        children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children")
-        self._pid = children.read_text().split()[0]
+        self._holder, self._pid = held_namespaces(*UNSHARE, "--mount-proc", "bash", "-c", PREPARE)
         script = Path(__file__).with_name("metadata.py")
         self._metadata = self.start([sys.executable, str(script), str(self._metadata_file)])
         files = (*HOSTSCRIPTS.glob("*.sh"), *HOSTSCRIPTS.glob("*.py"))

@@ -1,6 +1,7 @@
 """A lab for the tests: one that is brought up once, and hosts of it as fixtures.
 
-CAUSEWAY_TEST_LAB=NAME uses a lab that is up already and leaves it up: the short edit-test loop.
+CAUSEWAY_TEST_LAB=NAME uses a lab that is up already and leaves it up, CAUSEWAY_TEST_PAIR=NAME likewise one with two
+proxies: the short edit-test loop.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from lab.paths import PROJECT, LabPaths
 
 Json = Any
 WAIT_S = 60.0
+PAIR = ("redundancy=pair",)
 
 
 class LabUnderTest:
@@ -91,6 +94,11 @@ class LabUnderTest:
             session.close()
 
 
+def words(settings: Iterable[str]) -> list[str]:
+    """Settings as options of `lab up`, `lab preview` and `ops drill`."""
+    return [word for setting in settings for word in ("--config", setting)]
+
+
 def wait_until(what: str, predicate: Callable[[], bool], deadline_s: float = WAIT_S) -> None:
     """Poll until it holds; a failure says what was waited for."""
     deadline = time.monotonic() + deadline_s
@@ -102,10 +110,23 @@ def wait_until(what: str, predicate: Callable[[], bool], deadline_s: float = WAI
 @pytest.fixture(scope="session")
 def lab() -> Iterator[LabUnderTest]:
     """The reference network, up."""
-    kept = os.environ.get("CAUSEWAY_TEST_LAB")
-    under_test = LabUnderTest(kept or f"test-{os.getpid()}")
+    with brought_up("test", os.environ.get("CAUSEWAY_TEST_LAB")) as under_test:
+        yield under_test
+
+
+@pytest.fixture(scope="session")
+def pair() -> Iterator[LabUnderTest]:
+    """The reference network with two proxies."""
+    with brought_up("pair", os.environ.get("CAUSEWAY_TEST_PAIR"), *words(PAIR)) as under_test:
+        yield under_test
+
+
+@contextmanager
+def brought_up(kind: str, kept: str | None, *settings: str) -> Iterator[LabUnderTest]:
+    """A lab of its own, or the one of this name, which stays."""
+    under_test = LabUnderTest(kept or f"{kind}-{os.getpid()}")
     try:
-        under_test.up()
+        under_test.up(*settings)
         yield under_test
     finally:
         if kept is None:

@@ -46,6 +46,13 @@ class Packet:
     payload: bytes
 
 
+def fabric_of(world: World) -> Fabric:
+    """The networks of a world, as they are made the first time."""
+    fabric = Fabric()
+    fabric.apply(world)
+    return fabric
+
+
 class Guest:
     """A machine on one ENI, configured as EC2 guests are unless `plain` (then: link up, nothing else)."""
 

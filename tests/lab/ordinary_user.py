@@ -20,6 +20,7 @@ from types import TracebackType
 
 from lab.image import ensure_image
 from lab.paths import PROJECT, home
+from tests.hostscripts.sandbox import held_namespaces
 
 UID = next(uid for uid in range(61000, 61184) if uid not in {entry.pw_uid for entry in pwd.getpwall()})
 NAME = "ordinary"
@@ -35,16 +36,7 @@ class OrdinaryUser:
         shown = [path for path in needed() if first_barrier(path)]
         closed = {barrier for path in (*shown, home()) if (barrier := first_barrier(path))}
         words = (UID, NAME, home(), image, *sorted(closed), "--", *shown)
-        self._holder = subprocess.Popen(
-            [*NAMESPACES, str(SCRIPT), *map(str, words)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._holder.stdout is not None
-        assert self._holder.stdout.readline() == "ready\n"
-        children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children")
-        self._pid = children.read_text().split()[0]
+        self._holder, self._pid = held_namespaces(*NAMESPACES, str(SCRIPT), *map(str, words))
         return self
 
     def __exit__(

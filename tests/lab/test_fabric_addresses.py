@@ -6,9 +6,8 @@ import socket
 import struct
 import threading
 
-from lab.fabric import Fabric
 from lab.world import World
-from tests.lab.guests import Guest, Packet, echo_request, line, receive, silent, wait_until
+from tests.lab.guests import Guest, Packet, echo_request, fabric_of, line, receive, silent, wait_until
 from tests.lab.isolation import isolated
 from tests.lab.worlds import change, holding, with_eni, with_vpc
 
@@ -40,8 +39,7 @@ def arp(guest: Guest, operation: int, sender: str, target: str, mac: str = "") -
 @isolated
 def test_an_address_moves_by_api_only() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, b, c = (Guest(fabric, world, f"eni-{name}") for name in "abc")
     for guest in (a, b):  # both believe that they have it
         guest.take(FLOATING)
@@ -60,8 +58,7 @@ def test_an_address_moves_by_api_only() -> None:
 @isolated
 def test_a_moving_address_disturbs_no_other_flow() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, b, c = (Guest(fabric, world, f"eni-{name}") for name in "abc")
     a.serve(7007)
     b.serve(7007)
@@ -77,8 +74,7 @@ def test_a_moving_address_disturbs_no_other_flow() -> None:
 @isolated
 def test_arp_is_answered_for_all_but_the_guest_s_own_addresses() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a = Guest(fabric, world, "eni-a", plain=True)
     frames = a.packet_socket()
     for own in ("10.0.1.11", FLOATING, "169.254.7.7"):  # announcing one must not look like a conflict
@@ -94,8 +90,7 @@ def test_arp_is_answered_for_all_but_the_guest_s_own_addresses() -> None:
 @isolated
 def test_a_guest_speaks_with_its_own_addresses_only() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     b, c = Guest(fabric, world, "eni-b"), Guest(fabric, world, "eni-c")
     server = c.udp(7000)
     b.take(FLOATING)
@@ -113,8 +108,7 @@ def test_a_guest_speaks_with_its_own_addresses_only() -> None:
 @isolated
 def test_a_guest_speaks_with_its_own_mac_only() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     c = Guest(fabric, world, "eni-c")
     server = c.udp(7000)
     b = Guest(fabric, world, "eni-b", mac="02:00:00:00:66:66")
@@ -132,8 +126,7 @@ def test_a_guest_speaks_with_its_own_mac_only() -> None:
 @isolated
 def test_nobody_forwards_multicast_or_broadcast() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     b, c = Guest(fabric, world, "eni-b"), Guest(fabric, world, "eni-c")
     server = c.udp(7000)
     frames = c.packet_socket()
@@ -155,8 +148,7 @@ def test_vpcs_overlap_and_do_not_meet() -> None:
         world = with_eni(world, f"{vpc}-a", vpc, "10.0.1.11")
         world = with_eni(world, f"{vpc}-b", vpc, "10.0.1.12")
     world = with_eni(world, "only-two", "two", "10.0.1.77")
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     guests = {eni: Guest(fabric, world, eni) for eni in world.enis}
     servers = {eni: guests[eni].udp(7000) for eni in world.enis}
     for vpc in ("one", "two"):
@@ -177,8 +169,7 @@ def test_vpcs_overlap_and_do_not_meet() -> None:
 @isolated
 def test_the_fabric_leaves_ttl_alone() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     b, c = Guest(fabric, world, "eni-b"), Guest(fabric, world, "eni-c")
     heard = c.open_socket(socket.SOCK_RAW, 112)
     sender = b.open_socket(socket.SOCK_RAW, 112)
@@ -191,8 +182,7 @@ def test_the_fabric_leaves_ttl_alone() -> None:
 @isolated
 def test_full_size_frames_pass_undivided() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     b, c = Guest(fabric, world, "eni-b"), Guest(fabric, world, "eni-c")
     heard = c.open_socket(socket.SOCK_RAW, 112)
     sender = b.open_socket(socket.SOCK_RAW, 112)
@@ -204,8 +194,7 @@ def test_full_size_frames_pass_undivided() -> None:
 @isolated
 def test_many_connections_at_once() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     b, c = Guest(fabric, world, "eni-b"), Guest(fabric, world, "eni-c")
     c.serve(7007)
     results: list[str] = []
@@ -222,8 +211,7 @@ def test_many_connections_at_once() -> None:
 @isolated
 def test_pings_come_back() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     b = Guest(fabric, world, "eni-b")
     Guest(fabric, world, "eni-c")
     pinger = b.open_socket(socket.SOCK_RAW, socket.IPPROTO_ICMP)

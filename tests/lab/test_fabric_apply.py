@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.fabric import Fabric, live
 from lab.fabric.names import NETNS_DIRECTORY
 from lab.world import World
-from tests.lab.guests import Guest, line, wait_until
+from tests.lab.guests import Guest, fabric_of, line, wait_until
 from tests.lab.isolation import isolated, isolated_user
 from tests.lab.worlds import change, holding, with_eni, with_vpc, without_eni
 
@@ -87,8 +87,7 @@ def test_a_moved_address_touches_two_enis_and_one_router() -> None:
 @isolated
 def test_what_the_world_no_longer_has_is_gone() -> None:
     world = reference()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     alone = settled_state()
     world = with_eni(with_vpc(world, "more"), "f", "more", "10.0.1.11", public="198.19.0.9")
     world = with_eni(world, "g", "one", "10.0.1.13", public="198.19.0.8")
@@ -190,8 +189,7 @@ def test_callers_from_many_threads_take_turns() -> None:
 @isolated_user
 def test_an_ordinary_user_gets_the_same_network() -> None:
     world = reference()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, b = Guest(fabric, world, "eni-a"), Guest(fabric, world, "eni-b")
     b.serve(80)
     assert line(a.connect("10.0.1.12", 80)) == "10.0.1.11"

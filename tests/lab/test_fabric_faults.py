@@ -11,7 +11,7 @@ from lab.errors import LabError
 from lab.fabric import Block, Fabric
 from lab.paths import PROJECT
 from lab.world import World
-from tests.lab.guests import Guest, receive, silent, wait_until
+from tests.lab.guests import Guest, fabric_of, receive, silent, wait_until
 from tests.lab.isolation import isolated, isolated_user
 from tests.lab.worlds import with_eni, with_vpc, without_eni
 
@@ -53,8 +53,7 @@ class Talk:
 @isolated
 def test_two_enis_are_parted_both_ways_and_rejoined() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     talk = Talk(fabric, world)
     assert talk.passes("a", "b")
     parted = Block(eni="eni-a", peer="eni-b")
@@ -73,8 +72,7 @@ def test_two_enis_are_parted_both_ways_and_rejoined() -> None:
 @isolated
 def test_one_way() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     talk = Talk(fabric, world)
     fabric.block(Block(eni="eni-a", peer="eni-b", one_way=True))
     assert not talk.passes("a", "b")
@@ -84,8 +82,7 @@ def test_one_way() -> None:
 @isolated
 def test_a_protocol_is_lost_alone() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     talk = Talk(fabric, world)
     fabric.block(Block(protocol=VRRP))
     heard = talk.guests["b"].open_socket(socket.SOCK_RAW, VRRP)
@@ -102,8 +99,7 @@ def test_a_protocol_is_lost_alone() -> None:
 @isolated
 def test_a_protocol_is_lost_between_two_both_ways_or_one_way() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     talk = Talk(fabric, world)
     raw = {name: guest.open_socket(socket.SOCK_RAW, VRRP) for name, guest in talk.guests.items()}
 
@@ -138,8 +134,7 @@ def test_a_protocol_is_lost_between_two_both_ways_or_one_way() -> None:
 @isolated
 def test_a_port_is_lost_with_its_open_connections() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     talk = Talk(fabric, world)
     talk.guests["b"].serve(7007)
     connection = talk.guests["a"].connect("10.0.1.12", 7007)
@@ -156,8 +151,7 @@ def test_a_port_is_lost_with_its_open_connections() -> None:
 @isolated
 def test_a_block_ends_with_its_eni() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     fabric.block(Block(eni="eni-a"))
     fabric.apply(without_eni(world, "a"))
     assert fabric.blocks == ()
@@ -182,8 +176,7 @@ def test_blocks_that_cannot_be_meant_are_refused(block: Block, message: str) -> 
 
 def shows_what_passes() -> None:
     world = three()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     talk = Talk(fabric, world)
     argv = fabric.capture_argv("eni-b", "-c", "1", "udp")
     with subprocess.Popen(

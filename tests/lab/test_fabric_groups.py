@@ -10,7 +10,7 @@ import pytest
 
 from lab.fabric import Fabric
 from lab.world import Rule, World
-from tests.lab.guests import Guest, echo_request, receive, silent, wait_until
+from tests.lab.guests import Guest, echo_request, fabric_of, receive, silent, wait_until
 from tests.lab.isolation import isolated
 from tests.lab.worlds import ALL, change, holding, with_eni, with_group, with_vpc
 
@@ -35,8 +35,7 @@ def denied(fabric: Fabric, eni: str = "eni-b") -> int:
 @isolated
 def test_a_port_is_open_for_who_is_allowed_and_answers_need_no_rule() -> None:
     world = pair((Rule(protocol=17, from_port=7000, to_port=7009, cidr=ONE),))
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, b = Guest(fabric, world, "eni-a"), Guest(fabric, world, "eni-b")
     inside, outside, caller = b.udp(7009), b.udp(7010), a.udp(5000)
     caller.sendto(b"in", ("10.0.1.12", 7009))
@@ -51,8 +50,7 @@ def test_a_port_is_open_for_who_is_allowed_and_answers_need_no_rule() -> None:
 @isolated
 def test_nothing_gets_in_without_a_rule_and_nothing_out() -> None:
     world = pair(ingress=(), egress=())
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, b = Guest(fabric, world, "eni-a"), Guest(fabric, world, "eni-b")
     a.udp(5000).sendto(b"in", ("10.0.1.12", 7000))
     wait_until("ingress is denied", lambda: denied(fabric) == 1)
@@ -65,8 +63,7 @@ def test_nothing_gets_in_without_a_rule_and_nothing_out() -> None:
 @isolated
 def test_protocols_are_told_apart_by_number(protocol: int) -> None:
     world = pair((Rule(protocol=protocol, cidr=ONE),))
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, b = Guest(fabric, world, "eni-a"), Guest(fabric, world, "eni-b")
     heard = {number: b.open_socket(socket.SOCK_RAW, number) for number in (GRE, IPIP, VRRP)}
     for count, number in enumerate(sorted({GRE, IPIP, VRRP} - {protocol}), start=1):
@@ -80,8 +77,7 @@ def test_protocols_are_told_apart_by_number(protocol: int) -> None:
 @isolated
 def test_icmp_is_limited_by_type_and_code() -> None:
     world = pair((Rule(protocol=1, from_port=8, to_port=-1, cidr=ONE),))
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a = Guest(fabric, world, "eni-a")
     Guest(fabric, world, "eni-b")
     pinger = a.open_socket(socket.SOCK_RAW, socket.IPPROTO_ICMP)
@@ -97,8 +93,7 @@ def test_icmp_is_limited_by_type_and_code() -> None:
 def test_a_rule_for_a_group_follows_its_members() -> None:
     world = pair((Rule(protocol=17, from_port=7000, to_port=7000, group_id="sg-friends"),))
     world = with_group(world, "sg-friends", "v", egress=(ALL,))
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, b = Guest(fabric, world, "eni-a"), Guest(fabric, world, "eni-b")
     server, caller = b.udp(7000), a.udp(5000)
     caller.sendto(b"stranger", ("10.0.1.12", 7000))
@@ -118,8 +113,7 @@ def test_a_rule_for_a_group_follows_its_members() -> None:
 def test_open_connections_outlive_their_rule_and_new_ones_do_not_start() -> None:
     rule = Rule(protocol=6, from_port=7007, to_port=7007, cidr=ONE)
     world = pair((rule,))
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, b = Guest(fabric, world, "eni-a"), Guest(fabric, world, "eni-b")
     b.serve(7007)
     connection = a.connect("10.0.1.12", 7007)
@@ -140,8 +134,7 @@ def test_a_flow_that_moves_to_another_eni_is_unknown_there() -> None:
     world = with_eni(world, "a", "v", "10.0.1.11", "10.0.1.100", groups="sg-caller")
     world = with_eni(world, "b", "v", "10.0.1.12", groups="sg-caller")
     world = with_eni(world, "s", "v", "10.0.1.50")
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, server = Guest(fabric, world, "eni-a"), Guest(fabric, world, "eni-s").udp(7000)
     a.take("10.0.1.100")
     caller = a.open_socket(socket.SOCK_DGRAM, source="10.0.1.100")
@@ -160,8 +153,7 @@ def test_an_eni_has_the_union_of_its_groups() -> None:
     world = pair((Rule(protocol=17, from_port=1, to_port=1, cidr=ONE),))
     world = with_group(world, "sg-more", "v", (Rule(protocol=17, from_port=2, to_port=2, cidr=ONE),))
     world = change(world, "b", group_ids=("sg-called", "sg-more"))
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, b = Guest(fabric, world, "eni-a"), Guest(fabric, world, "eni-b")
     for port in (1, 2):
         server = b.udp(port)

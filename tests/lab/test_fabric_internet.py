@@ -10,9 +10,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from lab.fabric import Fabric
 from lab.world import Route, RouteTarget, World
-from tests.lab.guests import Guest, line, receive, serve, silent, wait_until
+from tests.lab.guests import Guest, fabric_of, line, receive, serve, silent, wait_until
 from tests.lab.isolation import isolated
 from tests.lab.worlds import change, with_eni, with_routes, with_vpc
 
@@ -40,8 +39,7 @@ def operator_udp(port: int = 0) -> socket.socket:
 @isolated
 def test_the_operator_reaches_a_guest_by_its_public_address() -> None:
     world = two_vpcs()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     Guest(fabric, world, "eni-a").serve(22)
     Guest(fabric, world, "eni-b").serve(22)
     for public in (PUBLIC_A, PUBLIC_B):
@@ -54,8 +52,7 @@ def test_the_operator_reaches_a_guest_by_its_public_address() -> None:
 @isolated
 def test_a_guest_with_a_public_address_reaches_the_internet_as_that() -> None:
     world = two_vpcs()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     serve(socket.create_server((OPERATOR, 80)))
     assert line(Guest(fabric, world, "eni-a").connect(OPERATOR, 80)) == PUBLIC_A
     assert line(Guest(fabric, world, "eni-b").connect(OPERATOR, 80)) == PUBLIC_B
@@ -65,8 +62,7 @@ def test_a_guest_with_a_public_address_reaches_the_internet_as_that() -> None:
 def test_guests_of_two_vpcs_meet_by_public_address() -> None:
     world = two_vpcs()
     world = with_eni(world, "d", "one", "10.0.1.44", public="198.19.0.44")
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     for eni in ("eni-b", "eni-d"):
         Guest(fabric, world, eni).serve(80)
     a = Guest(fabric, world, "eni-a")
@@ -77,8 +73,7 @@ def test_guests_of_two_vpcs_meet_by_public_address() -> None:
 @isolated
 def test_without_a_public_address_there_is_no_internet() -> None:
     world = two_vpcs()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     b, c = Guest(fabric, world, "eni-b"), Guest(fabric, world, "eni-c")
     operator = operator_udp(5353)
     c.udp(5000).sendto(b"private", (OPERATOR, 5353))
@@ -90,8 +85,7 @@ def test_without_a_public_address_there_is_no_internet() -> None:
 @isolated
 def test_without_a_route_to_the_internet_a_public_address_is_of_no_use() -> None:
     world = with_routes(two_vpcs(), "one", LOCAL_ONLY)
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, b = Guest(fabric, world, "eni-a"), Guest(fabric, world, "eni-b")
     operator, at_a = operator_udp(5353), a.udp(7000)
     a.udp(5000).sendto(b"no route", (OPERATOR, 5353))
@@ -108,8 +102,7 @@ def test_without_a_route_to_the_internet_a_public_address_is_of_no_use() -> None
 @isolated
 def test_private_addresses_cannot_be_reached_from_the_internet() -> None:
     world = two_vpcs()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a = Guest(fabric, world, "eni-a").udp(7000)
     b = Guest(fabric, world, "eni-b")
     operator = operator_udp()
@@ -125,8 +118,7 @@ def test_private_addresses_cannot_be_reached_from_the_internet() -> None:
 def test_a_public_address_that_is_given_to_another_takes_no_old_flow_along() -> None:
     world = two_vpcs()
     world = with_eni(world, "d", "one", "10.0.1.44")
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, d = (Guest(fabric, world, f"eni-{name}").udp(7000) for name in "ad")
     operator = operator_udp()
     operator.sendto(b"before", (PUBLIC_A, 7000))
@@ -145,8 +137,7 @@ def test_a_public_address_that_is_given_to_another_takes_no_old_flow_along() -> 
 def test_a_change_of_public_addresses_leaves_the_others_connections_alone() -> None:
     world = two_vpcs()
     world = with_eni(world, "d", "one", "10.0.1.44", public="198.19.0.44")
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     Guest(fabric, world, "eni-a").serve(22)
     connection = socket.create_connection((PUBLIC_A, 22), timeout=5)
     assert line(connection) == OPERATOR
@@ -160,8 +151,7 @@ def test_large_packets_learn_the_internet_s_mtu_from_the_gateway() -> None:
     world = two_vpcs()
     other = replace(world.subnets["subnet-one"], id="subnet-0", cidr=IPv4Network("10.0.0.0/24"))
     world = replace(world, subnets={other.id: other} | world.subnets)  # another gateway, that must not answer
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a = Guest(fabric, world, "eni-a")
     errors = a.open_socket(socket.SOCK_RAW, socket.IPPROTO_ICMP)
     operator, sender = operator_udp(5353), a.udp(5000)
@@ -177,8 +167,7 @@ def test_large_packets_learn_the_internet_s_mtu_from_the_gateway() -> None:
 @isolated
 def test_a_long_tcp_transfer_to_the_internet_finds_its_segment_size() -> None:
     world = two_vpcs()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     serve(socket.create_server((OPERATOR, 80)))
     connection = Guest(fabric, world, "eni-a").connect(OPERATOR, 80)
     assert line(connection) == PUBLIC_A
@@ -192,8 +181,7 @@ def test_a_long_tcp_transfer_to_the_internet_finds_its_segment_size() -> None:
 @isolated
 def test_traffic_from_the_internet_obeys_the_groups() -> None:
     world = change(two_vpcs(), "a", group_ids=())
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     server = Guest(fabric, world, "eni-a").udp(7000)
     operator_udp().sendto(b"x", (PUBLIC_A, 7000))
     wait_until("it is denied", lambda: fabric.counters("eni-a").ingress_denied == 1)

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from lab.fabric import Fabric
 from lab.world import Route, RouteTarget, World
-from tests.lab.guests import Guest, line, serve, silent
+from tests.lab.guests import Guest, fabric_of, line, serve, silent
 from tests.lab.isolation import isolated
 from tests.lab.test_fabric_internet import LOCAL_ONLY, OPERATOR, PUBLIC_A, operator_udp
 from tests.lab.worlds import EVERYWHERE, change, with_eni, with_routes, with_vpc, without_eni
@@ -47,8 +47,7 @@ def answers(peer: socket.socket, operator: socket.socket) -> tuple[str, int]:
 @isolated
 def test_a_private_subnet_goes_out_as_its_gateway() -> None:
     world = private_network()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     serve(socket.create_server((OPERATOR, 80)))
     b, c = Guest(fabric, world, "eni-b"), Guest(fabric, world, "eni-c")
     assert line(b.connect(OPERATOR, 80)) == PUBLIC_NAT
@@ -62,8 +61,7 @@ def test_a_private_subnet_goes_out_as_its_gateway() -> None:
 @isolated
 def test_nobody_gets_in_by_the_gateway() -> None:
     world = private_network()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     at_b, operator, stranger = Guest(fabric, world, "eni-b").udp(7000), operator_udp(5353), operator_udp()
     _, port = answers(at_b, operator)
     for there in (7000, port):
@@ -76,8 +74,7 @@ def test_nobody_gets_in_by_the_gateway() -> None:
 @isolated
 def test_a_public_address_is_of_no_use_in_a_private_subnet() -> None:
     world = change(private_network(), "b", public_ips={IPv4Address("10.0.2.11"): IPv4Address("198.19.0.12")})
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     serve(socket.create_server((OPERATOR, 80)))
     assert line(Guest(fabric, world, "eni-b").connect(OPERATOR, 80)) == PUBLIC_NAT
 
@@ -85,8 +82,7 @@ def test_a_public_address_is_of_no_use_in_a_private_subnet() -> None:
 @isolated
 def test_private_hosts_meet_their_own_vpc_untranslated() -> None:
     world = private_network()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     Guest(fabric, world, "eni-a").serve(80)
     b = Guest(fabric, world, "eni-b")
     assert line(b.connect("10.0.1.11", 80)) == "10.0.2.11"
@@ -96,8 +92,7 @@ def test_private_hosts_meet_their_own_vpc_untranslated() -> None:
 @isolated
 def test_without_a_gateway_that_works_there_is_no_way_out() -> None:
     world = private_network()
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     at_a, at_b = (Guest(fabric, world, f"eni-{name}").udp(5000) for name in "ab")
     operator = operator_udp(5353)
     answers(at_b, operator)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import socket
 from ipaddress import IPv4Network
 
-from lab.fabric import Fabric
 from lab.world import Route, RouteTarget, World
-from tests.lab.guests import Guest, silent, wait_until
+from tests.lab.guests import Guest, fabric_of, silent, wait_until
 from tests.lab.isolation import isolated
 from tests.lab.worlds import change, with_eni, with_routes, with_vpc
 
@@ -32,8 +31,7 @@ def world_with(*routes: Route) -> World:
 @isolated
 def test_a_route_to_an_eni_hands_it_packets_for_others() -> None:
     world = world_with(to_eni("172.16.0.0/12"))
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, router = Guest(fabric, world, "eni-a"), Guest(fabric, world, "eni-router")
     router.take("172.16.5.5")
     server = router.udp(7000)
@@ -45,8 +43,7 @@ def test_a_route_to_an_eni_hands_it_packets_for_others() -> None:
 @isolated
 def test_with_its_destination_check_on_the_eni_refuses_them() -> None:
     world = change(world_with(to_eni("172.16.0.0/12")), "router", source_dest_check=True)
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, router = Guest(fabric, world, "eni-a"), Guest(fabric, world, "eni-router")
     router.take("172.16.5.5")
     server = router.udp(7000)
@@ -58,8 +55,7 @@ def test_with_its_destination_check_on_the_eni_refuses_them() -> None:
 @isolated
 def test_the_longest_prefix_wins_also_over_local() -> None:
     world = world_with(to_eni("10.0.1.13/32"))
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, router, b = (Guest(fabric, world, f"eni-{name}") for name in ("a", "router", "b"))
     router.take("10.0.1.13")
     at_router, at_b = router.udp(7000), b.udp(7000)
@@ -75,8 +71,7 @@ def test_the_longest_prefix_wins_also_over_local() -> None:
 def test_blackholes_and_missing_routes_drop_in_silence() -> None:
     blackhole = Route(destination=IPv4Network("10.0.1.13/32"), target=RouteTarget.BLACKHOLE)
     world = world_with(blackhole, to_eni("172.16.0.0/12", eni="eni-gone"))
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     a, router, b = (Guest(fabric, world, f"eni-{name}") for name in ("a", "router", "b"))
     at_router, at_b, caller = router.udp(7000), b.udp(7000), a.udp(5000)
     errors = a.open_socket(socket.SOCK_RAW, socket.IPPROTO_ICMP)
@@ -91,8 +86,7 @@ def test_blackholes_and_missing_routes_drop_in_silence() -> None:
 @isolated
 def test_a_packet_that_is_routed_back_to_its_sender_ends() -> None:
     world = world_with(to_eni("172.16.0.0/12"))
-    fabric = Fabric()
-    fabric.apply(world)
+    fabric = fabric_of(world)
     router = Guest(fabric, world, "eni-router")
     frames = router.packet_socket()
     router.udp(5000).sendto(b"once", ("172.16.5.5", 7000))

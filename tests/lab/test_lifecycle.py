@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import paramiko
@@ -15,7 +11,8 @@ import pytest
 from lab.errors import LabError
 from lab.paths import PROJECT
 from tests.lab.conftest import LabUnderTest, wait_until
-from tests.lab.test_path import FUNC, HTTP, PROXY, USER, USER_ADDRESS
+from tests.lab.kept_connections import kept_connections
+from tests.lab.test_path import FUNC, HTTP, PROXY, USER
 
 pytestmark = pytest.mark.lab
 
@@ -40,46 +37,8 @@ def test_preview_connects_to_no_host(lab: LabUnderTest) -> None:
     assert {host: lab.succeed(host, count) for host in (FUNC, PROXY)} == before
 
 
-@contextmanager
-def open_connection(lab: LabUnderTest) -> Iterator[None]:
-    """A TCP connection from func-0 that is used all the time, and must still be the same one at the end."""
-    script = (
-        "import socket, sys, time\n"
-        f"s = socket.create_connection(('{USER_ADDRESS}', 7007), 10); s.settimeout(30)\n"
-        "print('open', flush=True)\n"
-        "import select\n"
-        "while not select.select([sys.stdin], [], [], 0.05)[0]:\n"
-        "    s.sendall(b'x'); assert s.recv(1) == b'x'\n"
-        "print('alive', flush=True)\n"
-    )
-    argv = [
-        sys.executable,
-        "-m",
-        "lab",
-        "exec",
-        "--name",
-        lab.name,
-        FUNC,
-        "--",
-        "python3",
-        "-u",
-        "-c",
-        script,
-    ]
-    with subprocess.Popen(
-        argv, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "open\n"
-        yield
-        assert process.stdin is not None
-        process.stdin.write("end\n")
-        process.stdin.close()
-        assert process.stdout.readline() == "alive\n"
-
-
 def test_func_hosts_come_and_go(lab: LabUnderTest) -> None:
-    with open_connection(lab):
+    with kept_connections(lab, 1):  # others run beside this one
         grown = changed(lab.up("--config", "func_hosts.count=3"))
         for host in ("func-1", "func-2"):
             lab.succeed(host, HTTP)

@@ -1,32 +1,26 @@
-"""A pair of proxies: one dies or steps aside, and no connection is lost."""
+"""What a pair of proxies is beside its failovers, which tests/lab/test_drill.py has."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
-from lab.paths import PROJECT
-from tests.lab.conftest import LabUnderTest, wait_until
+from tests.lab.conftest import PAIR, LabUnderTest, client_options, wait_until, words
+from tests.lab.kept_connections import CONNECTIONS, kept_connections
+from tests.lab.pair_lab import PROXIES, ops, well
 from tests.lab.test_lifecycle import changed
-from tests.lab.test_path import FUNC, HTTP, USER_ADDRESS
+from tests.lab.test_path import FUNC, HTTP, IN_TENANT
 
 pytestmark = pytest.mark.lab
 
-Json = Any
-PAIR = ("--config", "redundancy=pair")
-PROXIES = ("proxy-0", "proxy-1")
-HAVIPS = {"platform": "192.168.4.100", "alpha": "172.16.101.100"}
-CONNECTIONS = 100
-ECHO_PORT = 7007
-SCRIPT = (Path(__file__).parent / "connections.py").read_text()
-
+USER_HAVIP = "172.16.101.100"
+FREE = "192.168.4.77"
+SYNC = "causeway-sync@tenant-alpha"
+KNOWN = f"{IN_TENANT} conntrack -L -p tcp --dport 7007 2>/dev/null | grep -c ESTABLISHED || true"
+FORGET = f"{IN_TENANT} conntrack -F 2>/dev/null"
+ALARMS = "jq -r '.alarms[]' /run/causeway/pair/state.json"
 
 ASK = r"""
 set -euo pipefail
@@ -43,122 +37,20 @@ printf 'user = "%s:%s"\nheader = "X-Amz-Security-Token: %s"\n' \
 """
 
 
-@pytest.fixture(scope="module")
-def pair() -> Iterator[LabUnderTest]:
-    """The reference network with two proxies."""
-    lab = LabUnderTest("pair-under-test")
-    try:
-        lab.up(*PAIR)
-        wait_until("the pair is whole", lambda: active(lab) is not None and standby_is_ready(lab), 120)
-        yield lab
-    finally:
-        lab.command("down")
+def test_the_user_sees_the_pairs_own_address(pair: LabUnderTest) -> None:
+    assert USER_HAVIP in pair.succeed(FUNC, HTTP)
 
 
-def told(lab: LabUnderTest, proxy: str) -> Json:
-    """What a proxy says of its pair; nothing if it does not answer."""
-    done = lab.command("exec", proxy, "--", "/opt/causeway/pair", "status", check=False, timeout_s=60)
-    return json.loads(done.stdout) if done.returncode == 0 else {}
+def test_a_second_up_changes_nothing(pair: LabUnderTest) -> None:
+    assert changed(pair.up(*words(PAIR))) == set()
+    assert changed(pair.up("--refresh", *words(PAIR))) == set()
 
 
-def holders(lab: LabUnderTest) -> dict[str, set[str]]:
-    """Which proxies have each HaVip, by the API."""
-    hosts = [host for host in lab.status()["hosts"] if host["name"] in PROXIES]
-    return {name: {h["name"] for h in hosts if address in h["addresses"]} for name, address in HAVIPS.items()}
-
-
-def active(lab: LabUnderTest) -> str | None:
-    """The one proxy that has every HaVip by API, metadata and kernel; None where that is not so."""
-    by_api = set.union(*holders(lab).values())
-    if len(by_api) != 1 or not all(holders(lab).values()):
-        return None
-    (proxy,) = by_api
-    says = told(lab, proxy)
-    whole = says.get("state") == "active" and says["whole"]
-    return proxy if whole and all(h["imds"] and h["kernel"] for h in says["havips"].values()) else None
-
-
-def other(proxy: str) -> str:
-    """Of two."""
-    return PROXIES[1 - PROXIES.index(proxy)]
-
-
-def standby_is_ready(lab: LabUnderTest) -> bool:
-    """It could take over, and has nothing of what belongs to the active one."""
-    holder = active(lab)
-    if holder is None:
-        return False
-    says = told(lab, other(holder))
-    return says.get("state") == "standby" and not any(
-        h["imds"] or h["kernel"] for h in says["havips"].values()
-    )
-
-
-@contextmanager
-def open_connections(lab: LabUnderTest) -> Iterator[None]:
-    """TCP connections of a function that are used all the time, and all of which must still echo in the end."""
-    argv = [
-        sys.executable,
-        "-m",
-        "lab",
-        "exec",
-        "--name",
-        lab.name,
-        FUNC,
-        "--",
-        "python3",
-        "-u",
-        "-c",
-        SCRIPT,
-    ]
-    with subprocess.Popen(
-        [*argv, USER_ADDRESS, str(ECHO_PORT), str(CONNECTIONS)],
-        cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        assert process.stdout.readline() == "open\n"
-        yield
-        out, _ = process.communicate("end\n", timeout=120)
-        result = json.loads(out)
-        assert (result["alive"], result["lost"]) == (CONNECTIONS, []), result
-
-
-def test_one_proxy_has_every_havip_and_the_user_sees_it(pair: LabUnderTest) -> None:
-    assert HAVIPS["alpha"] in pair.succeed(FUNC, HTTP)
-
-
-def test_a_killed_proxy_is_replaced_by_the_other_and_takes_nothing_back(pair: LabUnderTest) -> None:
-    first = active(pair)
-    assert first is not None
-    with open_connections(pair):
-        pair.command("fault", "kill", first)
-        pair.forget(first)
-        wait_until("the other one has every HaVip", lambda: active(pair) == other(first), 60)
-    pair.command("fault", "restart", first)
-    wait_until(
-        "the pair can fail again, and the first one has taken nothing back",
-        lambda: active(pair) == other(first) and standby_is_ready(pair),
-        180,
-    )
-    pair.succeed(FUNC, HTTP)
-
-
-def test_a_planned_switch_loses_nothing(pair: LabUnderTest) -> None:
-    first = active(pair)
-    assert first is not None
-    with open_connections(pair):
-        pair.succeed(first, "/opt/causeway/pair switch")
-        wait_until("the other one has every HaVip", lambda: active(pair) == other(first), 60)
-    wait_until("the pair can fail again", lambda: standby_is_ready(pair), 60)
-
-
-def test_after_a_failover_up_and_refresh_move_and_change_nothing(pair: LabUnderTest) -> None:
-    before = active(pair)
-    assert before == PROXIES[1] or pair.succeed(str(before), "/opt/causeway/pair switch")
-    wait_until("proxy-1 is active", lambda: active(pair) == PROXIES[1], 60)
-    assert changed(pair.up(*PAIR)) == set()
-    assert changed(pair.up("--refresh", *PAIR)) == set()
-    assert active(pair) == PROXIES[1]
+def test_applying_again_changes_nothing(pair: LabUnderTest) -> None:
+    well(pair)
+    for proxy in PROXIES:
+        said = pair.succeed(proxy, "/opt/causeway/apply").splitlines()
+        assert [line for line in said if not line.endswith(": unchanged")] == []
 
 
 def test_a_proxys_role_may_claim_for_its_own_interfaces_only(pair: LabUnderTest) -> None:
@@ -167,7 +59,70 @@ def test_a_proxys_role_may_claim_for_its_own_interfaces_only(pair: LabUnderTest)
     def answer(body: str) -> str:
         return pair.succeed(PROXIES[0], f"bash -s -- '{body}'", stdin=ASK.encode())
 
-    claim = "Action=AssignPrivateIpAddresses&Version=2016-11-15&NetworkInterfaceId={}&PrivateIpAddress.1=192.168.4.77"
+    call = "Action=AssignPrivateIpAddresses&Version=2016-11-15"
+    claim = f"{call}&NetworkInterfaceId={{}}&PrivateIpAddress.1={FREE}"
+    release = claim.replace("Assign", "Unassign").format(enis[PROXIES[0]])
     assert "UnauthorizedOperation" in answer(claim.format(enis[PROXIES[1]]))
     assert "UnauthorizedOperation" in answer("Action=DescribeInstances&Version=2016-11-15")
-    assert "<return>true</return>" in answer(claim.format(enis[PROXIES[0]]))
+    assert "UnauthorizedOperation" in answer(release)
+    assert f"<privateIpAddress>{FREE}</privateIpAddress>" in answer(claim.format(enis[PROXIES[0]]))
+    ec2: Any = boto3.client("ec2", **client_options(pair.status()))  # type: ignore[call-overload]
+    ec2.unassign_private_ip_addresses(NetworkInterfaceId=enis[PROXIES[0]], PrivateIpAddresses=[FREE])
+
+
+def test_a_switch_is_one_command(pair: LabUnderTest) -> None:
+    active, standby = well(pair)
+    with kept_connections(pair):
+        done = ops(pair, "switch")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{standby} is active instead of {active}, after ")
+    assert well(pair) == (standby, active)
+
+
+def test_a_standby_without_conntrackd_alarms_and_gets_the_whole_table_when_it_is_back(
+    pair: LabUnderTest,
+) -> None:
+    _, standby = well(pair)
+
+    def knows_all() -> bool:
+        return int(pair.succeed(standby, KNOWN)) >= CONNECTIONS
+
+    with kept_connections(pair):
+        wait_until("all are known", knows_all)
+        pair.succeed(standby, f"systemctl stop {SYNC}; {FORGET}")
+        wait_until("it alarms", lambda: "are not synchronised" in pair.succeed(standby, ALARMS))
+        assert "not synchronised" in pair.fail(standby, "/opt/causeway/pair ready")
+        pair.succeed(standby, "/opt/causeway/apply sync")
+        wait_until("all are known again", knows_all)
+        pair.succeed(standby, f"systemctl kill -s KILL {SYNC}; {FORGET}")
+        wait_until("all are known once more", knows_all)
+        wait_until("nothing alarms", lambda: pair.succeed(standby, ALARMS) == "")
+
+
+def test_a_killed_watcher_costs_no_connection(pair: LabUnderTest) -> None:
+    active, _ = well(pair)
+    with kept_connections(pair):
+        pair.succeed(active, "kill -KILL $(systemctl show --value --property MainPID causeway-pair)")
+        well(pair)
+
+
+def test_from_pair_to_single_and_back_no_connection_is_lost(pair: LabUnderTest) -> None:
+    """As docs/high-availability.md says: proxy-0 active, proxy-1 off. Last: hosts of the pair are made anew."""
+    if well(pair)[0] != PROXIES[0]:
+        assert ops(pair, "switch").returncode == 0
+    assert well(pair)[0] == PROXIES[0]
+    refused = pair.command("up", "--config", "redundancy=single", check=False)
+    assert refused.returncode == 1
+    assert "or keep the pair" in refused.stderr
+    with kept_connections(pair):
+        pair.command("fault", "kill", PROXIES[1])
+        pair.forget(PROXIES[1])
+        pair.up("--config", "redundancy=single")
+    assert USER_HAVIP not in pair.succeed(FUNC, HTTP)
+    units = pair.succeed(PROXIES[0], "systemctl list-units --all --plain --no-legend 'causeway-*'")
+    assert [line.split()[0] for line in units.splitlines() if " running " in line] == []
+    assert "causeway_pair" not in pair.succeed(PROXIES[0], "nft list tables")
+    with kept_connections(pair):
+        pair.up(*words(PAIR))
+    assert well(pair) == PROXIES
+    assert USER_HAVIP in pair.succeed(FUNC, HTTP)

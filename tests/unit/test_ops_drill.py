@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from lab.paths import PROJECT
 from ops.drill import command
+from ops.drill import steps as do
 from ops.drill.catalogue import SCENARIOS
-from ops.drill.faults import HostFaults, RefusedError
+from ops.drill.faults import HostFaults, LabFaults, RefusedError
 from ops.drill.load import LoadOptions, Offset, parse
+from ops.drill.report import one_line, print_summaries, write_json
 from ops.drill.result import (
     Attempt,
     Bin,
@@ -22,11 +33,12 @@ from ops.drill.result import (
     LoadResult,
     RunResult,
     Sample,
+    Steady,
     quantile,
     summarise,
     whole_after,
 )
-from ops.drill.run import during, refusal, require_drillable
+from ops.drill.run import during, prepare, refusal, require_drillable
 from ops.drill.scenario import Scene, Step, Who
 from ops.errors import OpsError
 from ops.outputs import parse_outputs
@@ -66,9 +78,19 @@ def load(*flows: Flow, **changes: Any) -> LoadResult:
 
 def run(*flows: Flow, **changes: Any) -> RunResult:
     plain = RunResult(
-        scenario="kill", load=load(*flows), events=(), samples=MOVED_ONCE, whole_s=0.3, broken=()
+        scenario="kill",
+        load=load(*flows),
+        events=(),
+        samples=MOVED_ONCE,
+        whole_s=0.3,
+        broken=(),
+        steady=steady(0.02),
     )
     return replace(plain, **changes)
+
+
+def steady(p99_s: float, load_average: float = 0.5) -> Steady:
+    return Steady(echoes=900, median_s=0.01, p99_s=p99_s, longest_s=0.1, load_average=load_average)
 
 
 # ── figures and bounds ────────────────────────────────────────────────────────────────────────────────────────────
@@ -86,6 +108,51 @@ def test_runs_are_pooled() -> None:
     assert (summary.connections, summary.kept, summary.stall_s, summary.whole_s) == (3, 3, 0.9, 0.7)
     assert (summary.udp_lost, summary.udp_gap_s) == (6, 0.4)
     assert summary.met
+
+
+def test_the_median_of_when_all_is_whole_stands_beside_the_worst() -> None:
+    runs = [run(flow(), whole_s=whole) for whole in (0.9, 0.4, 0.5, None)]
+    summary = summarise("kill", runs, Bounds())
+    assert (summary.whole_median_s, summary.whole_s) == (0.5, 0.9)
+    assert summarise("kill", [run(flow(), whole_s=None)], Bounds()).whole_median_s is None
+
+
+def test_what_the_machine_was_like_is_told_by_the_worst_run() -> None:
+    runs = [run(flow(1.5), steady=steady(0.3, 2.0)), run(flow(), steady=steady(0.1, 7.5))]
+    summary = summarise("kill", runs, Bounds(stall_s=1.0))
+    assert (summary.steady_p99_s, summary.load_average) == (0.3, 7.5)
+    said = io.StringIO()
+    print_summaries([summary], {}, {}, Console(file=said, width=250))
+    assert "longest stall 1.50 s, at most 1 s" in said.getvalue()
+    assert "round trips took up to 0.30 s (p99), at a load of 7.5" in said.getvalue()
+
+
+def test_a_new_connection_that_was_refused_is_told_from_one_that_waited_in_vain() -> None:
+    outcomes = ("answered", "answered", "ECONNREFUSED", "timeout", "timeout", "EHOSTUNREACH")
+    attempts = tuple(Attempt(outcome=outcome, began=1.0, took_s=0.2) for outcome in outcomes)
+    summary = summarise("kill", [run(flow(), load=load(flow(), attempts=attempts))], Bounds())
+    said = io.StringIO()
+    print_summaries([summary], {}, {}, Console(file=said, width=250))
+    assert "1, 3 of 6" in said.getvalue()
+
+
+def test_a_run_is_told_in_a_line_when_it_is_over() -> None:
+    assert one_line(run(flow(0.1), flow(8.0, "silent"))) == (
+        "1/2 connections kept, longest stall 0.10 s, every HaVip moved after 0.30 s; before: p99 0.02 s, load 0.5"
+    )
+
+
+def test_what_is_written_can_be_read_and_names_every_run(tmp_path: Path) -> None:
+    runs = {"kill": [run(flow(0.1)), run(flow(0.4), whole_s=None)]}
+    summaries = [summarise("kill", runs["kill"], Bounds())]
+    file = tmp_path / "deep" / "drill.json"
+    write_json(file, summaries, runs, {"hang": "no such call"}, {"both": "not well"}, {"runs": 2})
+    told = json.loads(file.read_text())
+    (kill,) = told["scenarios"]
+    assert (kill["scenario"], kill["met"], kill["whole_median_s"]) == ("kill", True, 0.3)
+    assert [one["stalls_s"] for one in kill["each"]] == [[0.1], [0.4]]
+    assert kill["each"][0]["steady"]["p99_s"] == 0.02
+    assert (told["not_run"], told["failed"]) == ({"hang": "no such call"}, {"both": "not well"})
 
 
 def test_a_connection_that_was_lost_is_no_stall() -> None:
@@ -196,6 +263,38 @@ def test_what_healing_moves_is_no_figure_of_the_failover() -> None:
     assert during(samples, load(flow())) == samples[1:3]
 
 
+@pytest.mark.parametrize("end", [OpsError("not well after 60 s", hint=""), KeyboardInterrupt()])
+def test_runs_that_were_done_are_told_whatever_ends_the_next(
+    end: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results: Iterator[RunResult | BaseException] = iter([run(flow(0.1)), run(flow(0.2)), end])
+
+    def run_once(*_: Any) -> RunResult:
+        result = next(results)
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    monkeypatch.setattr(command, "run_once", run_once)
+    monkeypatch.setattr(command, "faults_of", lambda *_: None)
+    said = io.StringIO()
+    request = command.Request(
+        scenarios=command.chosen(["kill"]), connections=1, runs=5, json=tmp_path / "drill.json", pictures=None
+    )
+    stack: Any = Scenery()
+    drilled = partial(command.run_drill, stack, request, Console(file=said, width=250))
+    if isinstance(end, KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):
+            drilled()
+    else:
+        assert not drilled()
+        assert "kill came to nothing: not well after 60 s" in said.getvalue()
+    told = json.loads((tmp_path / "drill.json").read_text())
+    assert [one["stalls_s"] for one in told["scenarios"][0]["each"]] == [[0.1], [0.2]]
+    assert "kill 3/5: " in said.getvalue()
+    assert "2/2" in said.getvalue()
+
+
 # ── the load's report ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -225,7 +324,7 @@ def test_what_the_load_should_not_say_is_an_error() -> None:
         parse([["surprise"]], Offset(0, 0))
 
 
-@pytest.mark.parametrize(("connections", "interval_ms"), [(1, 20), (20, 20), (100, 100), (1000, 1000)])
+@pytest.mark.parametrize(("connections", "interval_ms"), [(1, 20), (10, 20), (100, 200), (1000, 2000)])
 def test_many_connections_say_less_often(connections: int, interval_ms: int) -> None:
     assert LoadOptions(connections=connections).interval_ms == interval_ms
 
@@ -238,7 +337,7 @@ def test_all_scenarios_are_there() -> None:
     assert len(set(names)) == len(names)
     assert set(names) >= {
         "kill", "hang", "unplug-platform", "unplug-user", "keepalived", "conntrackd", "forwarding", "switch",
-        "switch-busy", "api-down", "api-slow", "refused", "split", "reboot", "both", "kill-up", "idle",
+        "switch-busy", "api-down", "api-slow", "refused", "split", "reboot", "both", "kill-up", "rolling", "idle",
     }  # fmt: skip
 
 
@@ -265,6 +364,14 @@ def test_an_unknown_scenario_is_refused_with_the_nearest() -> None:
         command.chosen(["forwardin"])
     assert [scenario.name for scenario in command.chosen(["hang", "kill"])] == ["hang", "kill"]
     assert command.chosen([]) == SCENARIOS
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/high-availability.md"])
+def test_documents_name_scenarios_that_there_are(document: str) -> None:
+    shown = re.findall(r"-m ops drill ((?:[a-z][a-z-]* )+)", (PROJECT / document).read_text())
+    assert shown
+    for words in shown:
+        command.chosen(words.split())
 
 
 class Scenery:
@@ -306,9 +413,10 @@ def test_a_busy_machine_is_said() -> None:
         lambda faults: faults.unplug("proxy-0", ""),
         lambda faults: faults.plug("proxy-0", ""),
         lambda faults: faults.claims(down=True),
-        lambda faults: faults.up(refresh=False),
+        lambda faults: faults.up(),
+        lambda faults: faults.preview(),
     ],
-    ids=["hang", "unplug", "plug", "claims", "up"],
+    ids=["hang", "unplug", "plug", "claims", "up", "preview"],
 )
 def test_what_a_real_stack_does_not_let_break_is_refused(fault: Callable[[HostFaults], None]) -> None:
     with pytest.raises(RefusedError):
@@ -405,6 +513,68 @@ def test_a_fault_is_marked_before_it_happens_and_what_is_seen_after() -> None:
         stage.do(Step(text="b", kind="seen", act=lambda _scene: done.append("do b")))
     assert done[:4] == ["a", "do a", "do b", "b"]
     assert [event.kind for event in stage.events] == ["fault", "seen"]
+
+
+def test_what_was_to_be_so_before_and_is_not_ends_the_run() -> None:
+    done: list[str] = []
+    stage = scene(done)
+    before = (step("a", done), step("b", done, fails=OpsError("no", hint="")))
+    with pytest.raises(OpsError), stage.healed():
+        prepare(stage, replace(SCENARIOS[0], before=before))
+    assert acts(done) == ["do a", "do b", "heal b", "heal a"]
+
+
+# ── changing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Engine(HostFaults):
+    """Whose `up` does what it is told."""
+
+    def __init__(self, *steps: str) -> None:
+        super().__init__(Scenery())  # type: ignore[arg-type]
+        self._steps = steps
+
+    def up(self, *, refresh: bool = False, changed: Sequence[str] = ()) -> list[str]:
+        del refresh, changed
+        return [*self._steps]
+
+    def preview(self) -> list[str]:
+        return [*self._steps]
+
+
+def test_a_labs_up_is_told_what_the_lab_was_brought_up_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[list[str]] = []
+
+    def run(argv: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        told.append(argv[3:])
+        steps = {"steps": [{"op": "update", "name": "proxy-0-pair"}], "drift": []}
+        return subprocess.CompletedProcess(argv, 0, json.dumps(steps), "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    stack: Any = Scenery()
+    stack.client = SimpleNamespace(paths=SimpleNamespace(name="mine"))
+    faults = LabFaults(stack, ["func_hosts.count=2"])
+    assert faults.up(changed=["install_packages=true"]) == ["update proxy-0-pair"]
+    faults.preview()
+    known = ["--name", "mine", "--json", "--config", "redundancy=pair", "--config", "func_hosts.count=2"]
+    assert told == [["up", *known, "--config", "install_packages=true"], ["preview", *known]]
+
+
+def changing(*steps: str) -> Scene:
+    return replace(scene([]), faults=Engine(*steps))
+
+
+def test_a_change_rolls_where_every_proxy_had_its_turn() -> None:
+    do.roll().act(changing("update proxy-0-ready", "update proxy-0-packages", "update proxy-1-ready"))
+    with pytest.raises(OpsError, match="left out proxy-1"):
+        do.roll().act(changing("update proxy-0-ready", "update proxy-1-packages"))
+
+
+def test_a_lab_that_was_brought_up_with_other_settings_is_told_from_a_change() -> None:
+    do.up_has_nothing_to_do().act(changing())
+    with pytest.raises(OpsError, match="`up` would delete func-1") as told:
+        do.up_has_nothing_to_do().act(changing("delete func-1"))
+    assert "--config" in told.value.hint
 
 
 # ── switching ─────────────────────────────────────────────────────────────────────────────────────────────────────

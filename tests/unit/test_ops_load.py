@@ -16,7 +16,7 @@ from typing import IO, Any
 import pytest
 
 from ops.drill.load import Offset, parse
-from ops.drill.result import Bounds, Event, LoadResult, RunResult, Sample, summarise
+from ops.drill.result import Bounds, Event, LoadResult, RunResult, Sample, Steady, summarise
 from ops.drill.timeline import draw
 from ops.ssh import REMOTE
 
@@ -100,7 +100,7 @@ def load(port: int, **options: int) -> Iterator[Running]:
 
 
 def test_everything_that_is_echoed_is_kept(echo: Echo) -> None:
-    with load(echo.port, bulk=1) as running:
+    with load(echo.port, bulk=1, new_ms=100) as running:
         time.sleep(0.7)
         result = running.stop()
     assert [flow.state for flow in (*result.flows, *result.silent, *result.bulk)] == ["kept"] * 7
@@ -115,7 +115,7 @@ def test_everything_that_is_echoed_is_kept(echo: Echo) -> None:
 
 
 def test_a_pause_is_a_stall_of_every_connection_that_lives(echo: Echo) -> None:
-    with load(echo.port) as running:
+    with load(echo.port, new_ms=50) as running:
         time.sleep(0.3)
         echo.pause(0.6)
         time.sleep(0.3)
@@ -137,7 +137,7 @@ def test_an_end_that_dies_loses_every_connection(echo: Echo) -> None:
 
 
 def test_an_end_that_says_nothing_any_more_is_silent_and_not_kept(echo: Echo) -> None:
-    with load(echo.port, connections=2, silent=0) as running:
+    with load(echo.port, connections=2, silent=0, grace_ms=1000) as running:
         time.sleep(0.2)
         echo.process.send_signal(signal.SIGSTOP)
         time.sleep(0.2)
@@ -152,6 +152,26 @@ def test_the_clock_is_told_at_once(echo: Echo) -> None:
         word, told = running.answer()
         assert word == "clock"
         assert before - 0.001 <= float(told) <= time.monotonic() + 0.001
+
+
+def test_round_trips_so_far_are_told_while_it_runs(echo: Echo) -> None:
+    with load(echo.port) as running:
+        time.sleep(0.3)
+        running.ask("so-far")
+        word, echoes, *times = running.answer()
+        assert word == "so-far"
+        assert int(echoes) > 20
+        median, p99, longest = map(float, times)
+        assert 0 < median <= p99 <= longest < 1
+        assert {flow.state for flow in running.stop().flows} == {"kept"}
+
+
+def test_datagrams_that_never_come_back_again_are_a_gap(echo: Echo) -> None:
+    with load(echo.port, connections=1) as running:
+        time.sleep(0.2)
+        echo.kill()
+        time.sleep(0.7)
+        assert running.stop().datagrams["udp"].gap_s > 0.6
 
 
 def test_without_an_echo_it_says_so_and_ends() -> None:
@@ -173,6 +193,9 @@ def test_a_run_can_be_drawn(echo: Echo, tmp_path: Path, events: int) -> None:
         Sample(result.began + at, {"platform": ("proxy-0",), "alpha": holders})
         for at, holders in ((0.1, ("proxy-0",)), (0.2, ()), (0.3, ("proxy-0", "proxy-1")))
     )
-    run = RunResult(scenario="kill", load=result, events=marks, samples=samples, whole_s=None, broken=())
+    steady = Steady(echoes=1, median_s=0.01, p99_s=0.02, longest_s=0.03, load_average=0.5)
+    run = RunResult(
+        scenario="kill", load=result, events=marks, samples=samples, whole_s=None, broken=(), steady=steady
+    )
     draw(run, summarise("kill", [run], Bounds()), "what happens", tmp_path / "deep" / "kill.png")
     assert (tmp_path / "deep" / "kill.png").read_bytes().startswith(b"\x89PNG")

@@ -39,7 +39,11 @@ class Case:
 VPC = ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.1.0.0/16"})
 THINGS: dict[str, tuple[str, Values, tuple[str, ...]]] = {
     "vpc": (*VPC, ()),
-    "subnet": ("aws:ec2/subnet:Subnet", {"vpcId": "$vpc", "cidrBlock": "10.1.1.0/24"}, ("vpc",)),
+    "subnet": (
+        "aws:ec2/subnet:Subnet",
+        {"vpcId": "$vpc", "cidrBlock": "10.1.1.0/24", "availabilityZone": "us-east-1a"},
+        ("vpc",),
+    ),
     "elsewhere": (
         "aws:ec2/subnet:Subnet",
         {"vpcId": "$vpc", "cidrBlock": "10.1.8.0/24", "availabilityZone": "us-east-1b"},

@@ -1,0 +1,29 @@
+"""Connections from a function to its tenant that must live through something: the drill's load, held to one promise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ops.drill.load import Load, LoadOptions
+from ops.stack import LabStack
+from tests.lab.conftest import LabUnderTest
+
+CONNECTIONS = 50
+
+
+@contextmanager
+def kept_connections(lab: LabUnderTest, count: int = CONNECTIONS) -> Iterator[None]:
+    """Busy and silent ones, open while the block runs, every one of which must still echo in the end."""
+    options = LoadOptions(connections=count)
+    stack = LabStack(lab.name)
+    try:
+        with Load(stack, options) as load:
+            yield
+            result = load.stop()
+    finally:
+        stack.close()
+    states = Counter(flow.state for flow in (*result.flows, *result.silent))
+    assert states == {"kept": count + options.silent}
+    print(f"longest stall of {count} connections: {max(flow.stall_s for flow in result.flows):.2f} s")

@@ -1,0 +1,64 @@
+"""Every scenario of the catalogue, by the real command, in a pair of real guests: it keeps its bounds, and one owner.
+
+For a machine that has nothing else to do. A bound that is missed is said with what the machine was like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab.paths import PROJECT
+from ops.drill.catalogue import SCENARIOS
+from tests.lab.conftest import PAIR, LabUnderTest, words
+from tests.lab.pair_lab import ops, ops_status
+
+pytestmark = pytest.mark.lab
+
+FILES = PROJECT / "build" / "drill"  # stay, to look at
+NEEDS_MORE_HAVIPS = "refused"  # one of three
+BETA = (
+    "tenants[1]={name: beta, index: 2, cidrs: [172.17.101.0/24], havip: 172.17.101.100, "
+    "create: {vpc_cidr: 172.17.0.0/16, subnet_cidr: 172.17.101.0/24, instance_address: 172.17.101.4, "
+    "instance_type: t3.small}, overlay: {cidr: 10.0.1.0/24, proxy: 10.0.1.4, first_func: 10.0.1.3}}"
+)
+
+
+@pytest.fixture
+def second_tenant(pair: LabUnderTest) -> Iterator[tuple[str, ...]]:
+    """For as long as a test runs; yields the settings of the lab."""
+    settings = (*PAIR, BETA)
+    try:
+        pair.up(*words(settings))
+        yield settings
+    finally:
+        pair.up(*words(PAIR))
+
+
+@pytest.mark.parametrize("name", [s.name for s in SCENARIOS if s.name != NEEDS_MORE_HAVIPS])
+def test_what_a_scenario_promises_holds(pair: LabUnderTest, name: str) -> None:
+    drill(pair, name, PAIR)
+    assert_one_owner(pair, 2)
+
+
+def test_one_havip_of_three_is_refused(pair: LabUnderTest, second_tenant: tuple[str, ...]) -> None:
+    drill(pair, NEEDS_MORE_HAVIPS, second_tenant)
+    assert_one_owner(pair, 3)
+
+
+def drill(pair: LabUnderTest, name: str, settings: tuple[str, ...]) -> None:
+    """Exit status 0 is every bound kept."""
+    where = ("--json", str(FILES / f"{name}.json"), "--pictures", str(FILES))
+    done = ops(pair, "drill", name, *where, *words(settings))
+    print(done.stdout)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def assert_one_owner(pair: LabUnderTest, havips: int) -> None:
+    """By API, metadata and kernel; nothing disagrees, and the other one could take over."""
+    status = ops_status(pair)
+    assert status["problems"] == []
+    active, standby = status["pair"]["active"], status["pair"]["standby"]
+    assert {active, standby} == {"proxy-0", "proxy-1"}
+    assert [havip["holder"] for havip in status["pair"]["havips"]] == [active] * havips
