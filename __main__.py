@@ -10,6 +10,7 @@ from components.func_fleet import FuncFleet, FuncFleetArgs
 from components.lookups import check_existing_networks, find_image
 from components.networks import ACCESS, platform_vpc
 from components.planning import make_plan
+from components.previous import previous_stack
 from components.proxies import Proxies, ProxiesArgs
 from components.settings_pulumi import private_key, settings_from_pulumi
 from components.user_instances import UserInstances, UserInstancesArgs
@@ -18,6 +19,7 @@ from components.vpc import Vpc
 
 settings = settings_from_pulumi()
 plan = make_plan(settings, pulumi.get_stack())
+previous = previous_stack()
 check_existing_networks(plan)
 image = find_image(plan)
 
@@ -42,6 +44,7 @@ proxies = Proxies(
     "proxy",
     ProxiesArgs(
         plan=plan,
+        previous=previous,
         access=access,
         place=access.place(image, platform.subnets[PROXY], firewall.groups[PROXY], plan.tags),
         vpc_id=platform.vpc_id,
@@ -68,4 +71,5 @@ export_stack(
     access=access,
     hosts=(*func_fleet.hosts, *proxies.hosts, *user_instances.hosts.values()),
     user_enis=proxies.user_enis,
+    redundancy=proxies.redundancy,
 )

@@ -157,6 +157,7 @@ def test_everything_is_asked_before_anything_is_made() -> None:
         "getCallerIdentity",
         "getSubnet",
         "getParameter",
+        "readStackOutputs",
     }
     assert {call.resources_before for call in graph.invocations} == {0}
 
