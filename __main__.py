@@ -12,6 +12,7 @@ from components.networks import ACCESS, platform_vpc
 from components.planning import make_plan
 from components.previous import previous_stack
 from components.proxies import Proxies, ProxiesArgs
+from components.redundancy_change import announce_change
 from components.settings_pulumi import private_key, settings_from_pulumi
 from components.user_instances import UserInstances, UserInstancesArgs
 from components.user_network import user_networks
@@ -20,6 +21,7 @@ from components.vpc import Vpc
 settings = settings_from_pulumi()
 plan = make_plan(settings, pulumi.get_stack())
 previous = previous_stack()
+announce_change(plan, previous)
 check_existing_networks(plan)
 image = find_image(plan)
 
