@@ -63,7 +63,7 @@ class Proxies(pulumi.ComponentResource):
         super().__init__("causeway:proxy:Proxies", name, None, pulumi.ResourceOptions.merge(_FORMERLY, opts))
         self._child = pulumi.ResourceOptions(parent=self)
         self._args = args
-        self._replacements = Replacements(args.access)
+        self._replacements = Replacements(args.access, args.previous.proxies)
         pair = self._make_pair(name)
         spread = self._make_spread(name)
         roles = {proxy.name: self._make_role(proxy) for proxy in args.plan.proxies}
@@ -110,7 +110,7 @@ class Proxies(pulumi.ComponentResource):
         role_args = ClaimRoleArgs(
             proxy_name=proxy.name,
             instance=self._made_from(proxy),
-            hooks=None if plan.pair is None else self._replacements.hooks(proxy.name, before),
+            hooks=None if plan.pair is None else self._replacements.of_role(proxy.name, before),
             tags=plan.tags,
         )
         return ClaimRole(proxy.name, role_args, self._child)
@@ -126,6 +126,7 @@ class Proxies(pulumi.ComponentResource):
             place=self._args.place,
             placement_group=spread,
             profile=roles[proxy.name].profile_name,
+            hooks=None if self._args.plan.pair is None else self._replacements.of_instance(proxy.name),
         )
         return Host(proxy.name, host_args, self._child)
 
