@@ -40,11 +40,13 @@ def run_stack(
     preview: bool = False,
     subnets: Mapping[str, Mapping[str, str]] | None = None,
     previous: Mapping[str, Json] | None = None,
+    holders: Mapping[str, Mapping[str, Json]] | None = None,
 ) -> Graph:
     """The whole program with the stack's file, changed by `change`, and the operator's key pair.
 
     `subnets` are what AWS answers about existing ones, by id; without it, what the stack expects. `previous` are the
-    stack's outputs after its last update; without it, there was none.
+    stack's outputs after its last update; without it, there was none. `holders` are network interfaces in existing
+    subnets, by an address that they have; without it, there are none.
     """
     configuration = stack_configuration(stack)
     change(configuration)
@@ -56,7 +58,7 @@ def run_stack(
         configuration={key: _as_pulumi_keeps_it(value) for key, value in configuration.items()},
         secrets=frozenset({"causeway:private_key"}),
         computed=computed_by_aws,
-        invoke=lambda token, arguments: _answer(known, previous or {}, token, arguments),
+        invoke=lambda token, arguments: _answer(known, previous or {}, holders or {}, token, arguments),
         preview=preview,
     )
 
@@ -135,6 +137,7 @@ def computed_by_aws(kind: str, name: str, inputs: Mapping[str, Json]) -> dict[st
 def _answer(
     subnets: Mapping[str, Mapping[str, str]],
     previous: Mapping[str, Json],
+    holders: Mapping[str, Mapping[str, Json]],
     token: str,
     arguments: Mapping[str, Json],
 ) -> Mapping[str, Json]:
@@ -144,6 +147,13 @@ def _answer(
             return {"name": arguments["name"], "outputs": previous}
         case "aws:index/getCallerIdentity:getCallerIdentity":
             return {"accountId": ACCOUNT, "arn": "arn", "id": ACCOUNT, "userId": "user"}
+        case "aws:ec2/getNetworkInterfaces:getNetworkInterfaces":
+            asked = {f["name"]: f["values"] for f in arguments["filters"]}
+            assert asked.keys() == {"subnet-id", "addresses.private-ip-address"}
+            addresses = asked["addresses.private-ip-address"]
+            return {"id": "us-east-1", "ids": [holders[a]["id"] for a in addresses if a in holders]}
+        case "aws:ec2/getNetworkInterface:getNetworkInterface":
+            return next(eni for eni in holders.values() if eni["id"] == arguments["id"])
         case "aws:ssm/getParameter:getParameter":
             return {"name": arguments["name"], "insecureValue": NEWEST_IMAGE, "value": NEWEST_IMAGE}
         case "aws:ec2/getSubnet:getSubnet" if arguments["id"] in subnets:

@@ -110,6 +110,52 @@ def test_the_pairs_address_in_an_existing_subnet_is_reserved_and_nothing_else_ma
     assert set(graph.of_type(VPC)) == {f"{VPC}::platform-vpc"}
 
 
+HAVIP = "172.16.101.100"
+PAIRS_OWN = {
+    "id": "eni-0aaaaaaaaaaaaaaaa",
+    "description": "Causeway: tenant alpha on proxy-1",
+    "privateIp": "172.16.101.11",
+    "tags": {"Project": "causeway", "Stack": "lab", "causeway:tenant": "alpha", "causeway:role": "user-eni"},
+}
+
+
+def run_with_holder(**holder: object) -> Graph:
+    holders = {HAVIP: {**PAIRS_OWN, **holder}} if holder else {}
+    return run_stack("lab", change=use_existing_network_with_a_pair, subnets={SUBNET: FOUND}, holders=holders)
+
+
+@pytest.mark.parametrize(
+    ("holder", "said"),
+    [
+        (
+            {"tags": {}, "description": "RDSNetworkInterface"},
+            "belongs to another network interface in subnet-0123456789abcdef0, eni-0aaaaaaaaaaaaaaaa "
+            "(RDSNetworkInterface)",
+        ),
+        ({"tags": {}, "description": ""}, "eni-0aaaaaaaaaaaaaaaa: the pair would"),
+        ({"tags": {**PAIRS_OWN["tags"], "Stack": "dev"}}, "belongs to another"),  # type: ignore[dict-item]
+        ({"tags": {**PAIRS_OWN["tags"], "causeway:tenant": "beta"}}, "belongs to another"),  # type: ignore[dict-item]
+        ({"privateIp": HAVIP}, "is the primary address of eni-0aaaaaaaaaaaaaaaa"),
+    ],
+)
+def test_a_pairs_address_that_somebody_has_is_refused(holder: dict[str, object], said: str) -> None:
+    with pytest.raises(pulumi.RunError, match=r"1 problem") as refusal:
+        run_with_holder(**holder)
+    assert f"tenants[0].havip: {HAVIP}\n" in str(refusal.value)
+    assert said in str(refusal.value)
+    assert "→ choose an address of the subnet that nothing has, nor will get" in str(refusal.value)
+
+
+def test_the_pair_itself_may_have_its_address_and_nothing_is_made_of_that() -> None:
+    assert run_with_holder(id="eni-0aaaaaaaaaaaaaaaa").resources == run_with_holder().resources
+
+
+def test_nobody_is_asked_for_an_address_that_a_single_proxy_has_no_use_for() -> None:
+    assert "aws:ec2/getNetworkInterfaces:getNetworkInterfaces" not in {
+        call.token for call in run_with_subnet().invocations
+    }
+
+
 @pytest.mark.parametrize(
     ("cidr", "other"),
     [
