@@ -171,3 +171,17 @@ def test_a_proxys_role_may_claim_for_its_own_interfaces_only(pair: LabUnderTest)
     assert "UnauthorizedOperation" in answer(claim.format(enis[PROXIES[1]]))
     assert "UnauthorizedOperation" in answer("Action=DescribeInstances&Version=2016-11-15")
     assert "<return>true</return>" in answer(claim.format(enis[PROXIES[0]]))
+
+
+def test_a_pair_becomes_a_single_proxy_and_a_pair_again_and_loses_nothing(pair: LabUnderTest) -> None:
+    """From the worse side: proxy-1, which goes, is active. The last test, because it leaves another pair behind."""
+    if active(pair) == PROXIES[0]:
+        pair.succeed(PROXIES[0], "/opt/causeway/pair switch")
+    wait_until("proxy-1 is active", lambda: active(pair) == PROXIES[1] and standby_is_ready(pair), 60)
+    with open_connections(pair):
+        pair.up("--config", "redundancy=single")
+    assert PROXIES[1] not in {host["name"] for host in pair.status()["hosts"]}
+    pair.succeed(FUNC, HTTP)
+    with open_connections(pair):
+        pair.up(*PAIR)
+    wait_until("the pair is whole", lambda: active(pair) == PROXIES[0] and standby_is_ready(pair), 120)
