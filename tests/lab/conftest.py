@@ -23,10 +23,15 @@ from lab.paths import PROJECT, LabPaths
 
 Json = Any
 WAIT_S = 60.0
+SINGLE = ("--config", "redundancy=single")
+PAIR = ("--config", "redundancy=pair")
 
 
 class LabUnderTest:
-    """Drives a lab as a person would: by its command line, and by commands on its hosts."""
+    """Drives a lab as a person would: by its command line, and by commands on its hosts.
+
+    With one proxy: a guest less, and nobody who takes over. Who tests the pair says so, as `up(*PAIR)` does.
+    """
 
     def __init__(self, name: str, project: Path = PROJECT) -> None:
         self.name = name
@@ -48,11 +53,12 @@ class LabUnderTest:
 
     def up(self, *words: str) -> Json:
         """Bring up; returns what --json prints."""
-        return json.loads(self.command("up", "--json", *words).stdout)
+        return json.loads(self.command("up", "--json", *SINGLE, *words).stdout)
 
     def preview(self, *words: str) -> Json:
-        """The steps that an `up` would take."""
-        return json.loads(self.command("preview", "--json", *words).stdout)
+        """The steps that an `up` would take; of another stack, as its file is."""
+        options = () if "--stack" in words else SINGLE
+        return json.loads(self.command("preview", "--json", *options, *words).stdout)
 
     def status(self) -> Json:
         """`status --json`."""

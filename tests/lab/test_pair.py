@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 
 from lab.paths import PROJECT
-from tests.lab.conftest import LabUnderTest, wait_until
+from tests.lab.conftest import PAIR, SINGLE, LabUnderTest, wait_until
 from tests.lab.test_lifecycle import changed
 from tests.lab.test_path import FUNC, HTTP, USER_ADDRESS
 
 pytestmark = pytest.mark.lab
 
 Json = Any
-PAIR = ("--config", "redundancy=pair")
 PROXIES = ("proxy-0", "proxy-1")
 HAVIPS = {"platform": "192.168.4.100", "alpha": "172.16.101.100"}
 CONNECTIONS = 100
@@ -179,7 +178,7 @@ def test_a_pair_becomes_a_single_proxy_and_a_pair_again_and_loses_nothing(pair: 
         pair.succeed(PROXIES[0], "/opt/causeway/pair switch")
     wait_until("proxy-1 is active", lambda: active(pair) == PROXIES[1] and standby_is_ready(pair), 60)
     with open_connections(pair):
-        pair.up("--config", "redundancy=single")
+        pair.up(*SINGLE)
     assert PROXIES[1] not in {host["name"] for host in pair.status()["hosts"]}
     pair.succeed(FUNC, HTTP)
     with open_connections(pair):

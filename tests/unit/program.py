@@ -27,8 +27,9 @@ _PAIR = Ed25519PrivateKey.generate()
 PUBLIC_KEY = _PAIR.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 PRIVATE_KEY = _PAIR.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
 
-LAB_PAIR = "lab-pair"  # not a file: the lab's stack with a pair
-ALL_STACKS = [*STACK_FILES, LAB_PAIR]
+LAB_PAIR = "lab"
+LAB_SINGLE = "lab-single"  # not a file: the lab's stack with one proxy
+ALL_STACKS = [*STACK_FILES, LAB_SINGLE]
 Configuration = dict[str, Any]
 Change = Callable[[Configuration], None]
 
@@ -53,7 +54,7 @@ def run_stack(
     known = expected_subnets(configuration) if subnets is None else subnets
     return run_program(
         PROJECT / "__main__.py",
-        stack=stack,
+        stack="lab" if stack == LAB_SINGLE else stack,
         project="causeway",
         configuration={key: _as_pulumi_keeps_it(value) for key, value in configuration.items()},
         secrets=frozenset({"causeway:private_key"}),
@@ -66,13 +67,11 @@ def run_stack(
 @cache
 def graph_of(stack: str, *, preview: bool = False) -> Graph:
     """The stack as its file has it. The same graph for every test, so none may change it."""
-    if stack == LAB_PAIR:
-        return run_stack("lab", change=become_pair, preview=preview)
     return run_stack(stack, preview=preview)
 
 
 def become_pair(configuration: Configuration) -> None:
-    """The lab's stack gets what a pair needs."""
+    """The lab's stack with one proxy gets what a pair needs."""
     configuration["causeway:redundancy"] = "pair"
     configuration["causeway:proxy"]["havip"] = "192.168.4.100"
     configuration["causeway:api"] = {
@@ -86,7 +85,10 @@ def become_pair(configuration: Configuration) -> None:
 
 def stack_configuration(stack: str) -> Configuration:
     """The stack's file with the key pair that the operator adds."""
-    configuration: Configuration = yaml.safe_load((STACKS / f"Pulumi.{stack}.yaml").read_text())["config"]
+    file = "lab" if stack == LAB_SINGLE else stack
+    configuration: Configuration = yaml.safe_load((STACKS / f"Pulumi.{file}.yaml").read_text())["config"]
+    if stack == LAB_SINGLE:
+        configuration["causeway:redundancy"] = "single"
     configuration["causeway:access"]["public_key"] = PUBLIC_KEY
     configuration.pop("causeway:private_key_file", None)
     configuration["causeway:private_key"] = PRIVATE_KEY

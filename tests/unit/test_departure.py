@@ -12,7 +12,7 @@ import pytest
 from components import departure
 from components.replacement import ANYWAY
 from components.way_in import Done, NoWayInError, WayIn
-from tests.unit.program import COMMAND, LAB_PAIR, graph_of, run_stack
+from tests.unit.program import COMMAND, LAB_PAIR, LAB_SINGLE, graph_of, run_stack
 from tests.unit.pulumi_mocks import Graph, Hook, Json
 
 CARRIER = f"{COMMAND}::proxy-0-stays-alone"
@@ -27,7 +27,7 @@ def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def single(previous: Json = None) -> Graph:
-    return run_stack("lab", previous=previous)
+    return run_stack(LAB_SINGLE, previous=previous)
 
 
 def departure_hook_of(graph: Graph) -> Hook | None:
@@ -49,7 +49,7 @@ def test_outputs_that_cannot_be_read_keep_nothing_from_running(
     assert "no such organization" in warned[0]
 
 
-@pytest.mark.parametrize("before", [None, "lab"])
+@pytest.mark.parametrize("before", [None, LAB_SINGLE])
 def test_nobody_leaves_where_there_was_no_pair(before: str | None) -> None:
     graph = single(None if before is None else graph_of(before).outputs)
     assert departure_hook_of(graph) is None

@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from components import redundancy_change
-from tests.unit.program import LAB_PAIR, become_pair, graph_of, run_stack
+from tests.unit.program import LAB_PAIR, LAB_SINGLE, become_pair, graph_of, run_stack
 from tests.unit.pulumi_mocks import Graph, Json
 
 NOTICES = {redundancy_change.TO_PAIR, redundancy_change.TO_SINGLE}
@@ -22,17 +22,17 @@ def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def single(previous: Json = None, *, preview: bool = False) -> Graph:
-    return run_stack("lab", previous=previous, preview=preview)
+    return run_stack(LAB_SINGLE, previous=previous, preview=preview)
 
 
 def pair(previous: Json = None, *, preview: bool = False) -> Graph:
-    return run_stack("lab", change=become_pair, previous=previous, preview=preview)
+    return run_stack(LAB_SINGLE, change=become_pair, previous=previous, preview=preview)
 
 
 @pytest.mark.parametrize(
     ("run", "before", "notice"),
     [
-        (pair, "lab", redundancy_change.TO_PAIR),
+        (pair, LAB_SINGLE, redundancy_change.TO_PAIR),
         (single, LAB_PAIR, redundancy_change.TO_SINGLE),
     ],
 )
@@ -43,7 +43,9 @@ def test_a_preview_says_what_connections_will_notice(
     assert [said for said in warned if said in NOTICES] == [notice]
 
 
-@pytest.mark.parametrize(("run", "before"), [(pair, None), (single, None), (pair, LAB_PAIR), (single, "lab")])
+@pytest.mark.parametrize(
+    ("run", "before"), [(pair, None), (single, None), (pair, LAB_PAIR), (single, LAB_SINGLE)]
+)
 def test_nothing_is_said_at_first_and_where_nothing_changes(
     run: Callable[..., Graph], before: str | None, warned: list[str]
 ) -> None:

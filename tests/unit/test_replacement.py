@@ -10,7 +10,7 @@ import pytest
 
 from components import replacement
 from components.way_in import Done, NoWayInError, WayIn
-from tests.unit.program import LAB_PAIR, Configuration, become_pair, graph_of, run_stack
+from tests.unit.program import LAB_PAIR, LAB_SINGLE, Configuration, become_pair, graph_of, run_stack
 from tests.unit.program_rules_pair import ROLE
 from tests.unit.pulumi_mocks import Hook
 
@@ -108,7 +108,7 @@ def test_one_that_is_lost_can_be_replaced(first: Hook, monkeypatch: pytest.Monke
 
 def once_more() -> dict[str, Hook]:
     """The hooks of a pair that was there before."""
-    return run_stack("lab", change=become_pair, previous=graph_of(LAB_PAIR).outputs).hooks
+    return run_stack(LAB_SINGLE, change=become_pair, previous=graph_of(LAB_PAIR).outputs).hooks
 
 
 @pytest.mark.usefixtures("first")
@@ -163,7 +163,7 @@ def pinned(configuration: Configuration) -> None:
 
 @pytest.mark.parametrize("change", [instance_type, pinned])
 def test_what_changes_an_instance_changes_the_mark_of_its_role(change: object) -> None:
-    before, after = graph_of(LAB_PAIR), run_stack("lab", change=change)  # type: ignore[arg-type]
+    before, after = graph_of(LAB_PAIR), run_stack(LAB_SINGLE, change=change)  # type: ignore[arg-type]
     for proxy in ("proxy-0", "proxy-1"):
         key, instance = f"{ROLE}::{proxy}-role", f"aws:ec2/instance:Instance::{proxy}-instance"
         marks = [graph.resources[key]["inputs"]["tags"][replacement.MARK] for graph in (before, after)]
@@ -182,4 +182,4 @@ def test_no_hook_stands_in_the_way_of_destroying_a_stack() -> None:
 
 
 def test_a_single_proxy_makes_way_for_nobody() -> None:
-    assert graph_of("lab").hooks == {}
+    assert graph_of(LAB_SINGLE).hooks == {}
