@@ -10,7 +10,9 @@ from components.func_fleet import FuncFleet, FuncFleetArgs
 from components.lookups import check_existing_networks, find_image
 from components.networks import ACCESS, platform_vpc
 from components.planning import make_plan
+from components.previous import previous_stack
 from components.proxies import Proxies, ProxiesArgs
+from components.redundancy_change import announce_change
 from components.settings_pulumi import private_key, settings_from_pulumi
 from components.user_instances import UserInstances, UserInstancesArgs
 from components.user_network import user_networks
@@ -18,6 +20,8 @@ from components.vpc import Vpc
 
 settings = settings_from_pulumi()
 plan = make_plan(settings, pulumi.get_stack())
+previous = previous_stack()
+announce_change(plan, previous)
 check_existing_networks(plan)
 image = find_image(plan)
 
@@ -42,6 +46,7 @@ proxies = Proxies(
     "proxy",
     ProxiesArgs(
         plan=plan,
+        previous=previous,
         access=access,
         place=access.place(image, platform.subnets[PROXY], firewall.groups[PROXY], plan.tags),
         vpc_id=platform.vpc_id,
@@ -68,4 +73,5 @@ export_stack(
     access=access,
     hosts=(*func_fleet.hosts, *proxies.hosts, *user_instances.hosts.values()),
     user_enis=proxies.user_enis,
+    redundancy=proxies.redundancy,
 )

@@ -31,13 +31,14 @@ def export_stack(
     access: OperatorAccess,
     hosts: Sequence[Host],
     user_enis: Mapping[str, Mapping[str, UserEni]],
+    redundancy: pulumi.Input[str],
 ) -> None:
-    """Export everything. `user_enis`: by proxy, then by tenant."""
+    """Export everything. `user_enis`: by proxy, then by tenant. `redundancy`: once it is what the plan says."""
     pulumi.export("schema_version", SCHEMA_VERSION)
     everyone = [*hosts, *([access.bastion] if access.bastion else ())]
     pulumi.export("hosts", {host.plan.name: _host(host, access) for host in everyone})
     pulumi.export("tenants", {tenant.name: _tenant(plan, tenant, user_enis) for tenant in plan.tenants})
-    pulumi.export("plan", _plan(plan, image))
+    pulumi.export("plan", _plan(plan, image, redundancy))
     pulumi.export("access", _access(plan, access))
 
 
@@ -90,12 +91,12 @@ def _user_instance(tenant: TenantPlan) -> dict[str, str] | None:
     return {"name": tenant.user_instance_name, "address": str(tenant.network.instance_address)}
 
 
-def _plan(plan: Plan, image: Image) -> dict[str, object]:
+def _plan(plan: Plan, image: Image, redundancy: pulumi.Input[str]) -> dict[str, object]:
     return {
         "stack": plan.stack,
         "region": plan.region,
         "availability_zone": plan.availability_zone,
-        "redundancy": plan.redundancy.value,
+        "redundancy": redundancy,
         "drillable": plan.drillable,
         "platform_cidr": str(plan.platform.vpc_cidr),
         "proxies": [proxy.name for proxy in plan.proxies],

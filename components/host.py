@@ -46,12 +46,13 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class HostArgs:
-    """What a host is, and where it stands; `profile` gives it a role, by name."""
+    """What a host is, and where it stands; `profile` gives it a role, by name; `hooks`: of its instance."""
 
     host: HostPlan
     place: Place
     placement_group: pulumi.Input[str] | None = None
     profile: pulumi.Input[str] | None = None
+    hooks: pulumi.ResourceHookBinding | None = None
 
 
 class Host(pulumi.ComponentResource):
@@ -104,6 +105,7 @@ class Host(pulumi.ComponentResource):
             tags=tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
+                hooks=args.hooks,
                 delete_before_replace=True,
                 depends_on=[args.place.key.pair],
                 # A new Debian image must not replace a host that carries traffic. Who wants that says so: the

@@ -19,6 +19,7 @@ def host_command(
     *,
     before: Sequence[pulumi.Resource],
     parent: pulumi.Resource,
+    hooks: pulumi.ResourceHookBinding | None = None,
 ) -> pulumi.Resource:
     """A Command that runs `script` as root: when the script changes, and when the host was replaced.
 
@@ -33,6 +34,7 @@ def host_command(
         logging=remote.Logging.STDOUT,  # a line per change; what goes wrong is part of the error anyway
         opts=pulumi.ResourceOptions(
             parent=parent,
+            hooks=hooks,
             depends_on=list(before),
             # Not replace_with: the engine then deletes the Command ahead of the instance, with a provider
             # that it may not have loaded yet. This one also holds after an interrupted run.

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.host import Image
+from components.lookups_havip import havip_problems
 from components.plan import ExistingNetwork, Plan, TenantPlan
 from components.settings import ConfigurationError, Problem
 from components.validation.ranges import FIRST_FREE, free
@@ -81,7 +82,8 @@ def _problems(
         return
     cidr = IPv4Network(subnet.cidr_block)
     yield from _overlap_problems(plan, key, network, cidr)
-    yield from _address_problems(key, tenant, network, cidr)
+    misplaced = list(_address_problems(key, tenant, network, cidr))
+    yield from misplaced or havip_problems(plan, key, tenant, network)
 
 
 def _overlap_problems(plan: Plan, key: str, network: ExistingNetwork, cidr: IPv4Network) -> Iterator[Problem]:

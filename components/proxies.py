@@ -10,12 +10,14 @@ import pulumi_aws as aws
 
 from components.access import OperatorAccess
 from components.claim_role import ClaimRole, ClaimRoleArgs
+from components.departure import Departure
 from components.firewall import Group
 from components.host import Host, HostArgs, Place
 from components.host_command import host_command
 from components.host_config import HostConfig, HostConfigArgs
 from components.host_scripts import Concern, Step, step_script
 from components.plan import HostPlan, Plan, TenantPlan
+from components.previous import Previous
 from components.proxy_pair import ProxyPair, ProxyPairArgs
 from components.proxy_states import ProxyInterfaces, digest_output, proxy_states
 from components.replacement import Replacements
@@ -35,6 +37,7 @@ class ProxiesArgs:
     """
 
     plan: Plan
+    previous: Previous
     access: OperatorAccess
     place: Place
     vpc_id: pulumi.Input[str]
@@ -54,12 +57,13 @@ class Proxies(pulumi.ComponentResource):
     first_tunnels: (
         pulumi.Resource
     )  # proxy-0's: the far end of every func host's, before there is a pair and after
+    redundancy: pulumi.Input[str]  # as the next run is to know it
 
     def __init__(self, name: str, args: ProxiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("causeway:proxy:Proxies", name, None, pulumi.ResourceOptions.merge(_FORMERLY, opts))
         self._child = pulumi.ResourceOptions(parent=self)
         self._args = args
-        self._replacements = Replacements(args.access)
+        self._replacements = Replacements(args.access, args.previous.proxies)
         pair = self._make_pair(name)
         spread = self._make_spread(name)
         roles = {proxy.name: self._make_role(proxy) for proxy in args.plan.proxies}
@@ -106,7 +110,7 @@ class Proxies(pulumi.ComponentResource):
         role_args = ClaimRoleArgs(
             proxy_name=proxy.name,
             instance=self._made_from(proxy),
-            hooks=None if plan.pair is None else self._replacements.hooks(proxy.name, before),
+            hooks=None if plan.pair is None else self._replacements.of_role(proxy.name, before),
             tags=plan.tags,
         )
         return ClaimRole(proxy.name, role_args, self._child)
@@ -122,6 +126,7 @@ class Proxies(pulumi.ComponentResource):
             place=self._args.place,
             placement_group=spread,
             profile=roles[proxy.name].profile_name,
+            hooks=None if self._args.plan.pair is None else self._replacements.of_instance(proxy.name),
         )
         return Host(proxy.name, host_args, self._child)
 
@@ -179,6 +184,7 @@ class Proxies(pulumi.ComponentResource):
         )
         if proxy is self.hosts[0]:
             self.first_tunnels = config.told[Concern.TUNNEL]
+            self.redundancy = self._args.previous.output(self._args.plan.redundancy, after[0])
         if turn is None:
             return config.done
         ready = turn.end(config.done)
@@ -188,6 +194,8 @@ class Proxies(pulumi.ComponentResource):
     def _stay_alone(self, proxy: Host) -> pulumi.Resource:
         """What is left of a pair has to be the one that holds the HaVips, or its connections are cut."""
         access = self._args.access
+        here = {known.name for known in self._args.plan.proxies}
+        leaving = {name: ssh for name, ssh in self._args.previous.proxies.items() if name not in here}
         return host_command(
             f"{proxy.plan.name}-stays-alone",
             proxy,
@@ -195,4 +203,5 @@ class Proxies(pulumi.ComponentResource):
             step_script(Step.STAYS_ALONE, "now"),
             before=access.reachable(proxy),
             parent=self,
+            hooks=Departure(access, proxy, leaving).hooks(),
         )

@@ -3,13 +3,16 @@
 An instance is replaced, or stopped for another type, before any Command that waits for it. So the way is made
 ahead of it: a proxy's role bears a mark of what its instance is made from. It is updated exactly when that
 changes, the instance waits for it, and a hook runs before.
+
+Nothing of the program runs ahead of an instance that is replaced for another reason, say because the operator asks
+for that; but ahead of its role, if that is replaced too. A preview says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pulumi
@@ -21,6 +24,10 @@ from components.way_in import Done, NoWayInError, WayIn, run_script
 
 MARK = "causeway:instance"  # a tag
 ANYWAY = "CAUSEWAY_CUT_CONNECTIONS"  # a variable in the environment of `pulumi up`
+UNPLANNED = (
+    "{proxy} will be made anew without stepping aside first: if it is active, the other proxy takes over as after any "
+    "loss. To have it step aside, replace its role too: --replace '**{proxy}-role' --replace '**{proxy}-instance'"
+)
 STEP_WITHIN_S = 90.0
 READY_WITHIN_S = 1800.0  # the proxy before: instance, first boot, packages, all concerns
 
@@ -28,22 +35,42 @@ READY_WITHIN_S = 1800.0  # the proxy before: instance, first boot, packages, all
 class Replacements:
     """The proxies' turns in one run of the program."""
 
-    def __init__(self, access: OperatorAccess) -> None:
-        self._access = access
+    def __init__(self, access: OperatorAccess, known: Collection[str]) -> None:
+        """`known`: the proxies that there were before this run."""
+        self._access, self._known = access, known
         self._hosts: dict[str, Host] = {}
         self._ready: dict[str, pulumi.Resource] = {}
         self._refused = asyncio.Event()
+        self._planned: set[str] = set()
 
-    def hooks(self, proxy: str, after: str | None) -> pulumi.ResourceHookBinding:
-        """Of the proxy's role. `after`: the proxy whose turn is before."""
+    def of_role(self, proxy: str, after: str | None) -> pulumi.ResourceHookBinding:
+        """Hooks of the proxy's role. `after`: the proxy whose turn is before."""
 
         async def makes_way(args: pulumi.ResourceHookArgs) -> None:
-            if _mark(args.old_inputs) != _mark(args.new_inputs):
+            is_first = args.old_inputs is None and proxy not in self._known
+            if is_first or _mark(args.old_inputs) == _mark(args.new_inputs):
+                return
+            self._planned.add(proxy)
+            if not pulumi.runtime.is_dry_run():
                 await self._make_way(proxy, after)
 
         # Not before_delete of the instance: who has such hooks cannot be destroyed without the program.
-        hook = pulumi.ResourceHook(f"{proxy}-makes-way", makes_way)
-        return pulumi.ResourceHookBinding(before_update=[hook])
+        hook = pulumi.ResourceHook(
+            f"{proxy}-makes-way", makes_way, pulumi.ResourceHookOptions(on_dry_run=True)
+        )
+        return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
+
+    def of_instance(self, proxy: str) -> pulumi.ResourceHookBinding:
+        """Hooks of the proxy's instance: in a preview, whether it is made anew without having made way."""
+
+        def is_planned(_: pulumi.ResourceHookArgs) -> None:
+            if pulumi.runtime.is_dry_run() and proxy in self._known and proxy not in self._planned:
+                pulumi.log.warn(UNPLANNED.format(proxy=proxy))
+
+        hook = pulumi.ResourceHook(
+            f"{proxy}-is-planned", is_planned, pulumi.ResourceHookOptions(on_dry_run=True)
+        )
+        return pulumi.ResourceHookBinding(before_create=[hook])
 
     def note(self, host: Host, ready: pulumi.Resource) -> None:
         """The proxy, and what ends its turn. Before the program's end, and so before any hook runs."""

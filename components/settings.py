@@ -15,7 +15,7 @@ from pydantic import Field
 from components.instance_types import INSTANCE_TYPES, Architecture, InstanceType
 from components.plan import VPC_MTU_BYTES, AccessMode, ApiScheme, ApiWay, Redundancy
 from components.settings_tenant import Tenant
-from components.validation import words
+from components.validation import pair, words
 from components.validation.checks import cross_problems, doubts
 from components.validation.leaf import Group
 from components.validation.problem import ConfigurationError, Problem
@@ -176,7 +176,7 @@ class Settings(Group):
         examples=["123456789012"],
     )
     redundancy: Annotated[Redundancy, words.REDUNDANCY] = Field(
-        default=Redundancy.SINGLE,
+        default=pair.DEFAULT,
         description="pair: two proxies, and when the active one is lost, connections go on through the other. "
         "single: one proxy, whose loss is an outage until it is back.",
     )

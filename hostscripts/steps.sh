@@ -10,14 +10,16 @@
 #   }
 #   main </dev/null
 #
-# steps_aside and is_ready stand around the concerns; makes_way comes before the instance is replaced or stopped, and runs
-# by SSH from the program itself; stays_alone comes before a pair becomes a single proxy. DIGEST is of all that a proxy is told, but the func hosts it knows. One that this proxy is ready with already, as when only
-# the operator's key is another one, asks for no step.
+# steps_aside and is_ready stand around the concerns; makes_way comes before the instance is replaced, stopped or removed,
+# and runs by SSH from the program itself; stays_alone comes before a pair becomes a single proxy, with a word in place of
+# the digest. DIGEST is of all that a proxy is told, but the func hosts it knows. One that this proxy is ready with already,
+# as when only the operator's key is another one, asks for no step.
 
 set -euo pipefail
 
 readonly PAIR=${CAUSEWAY_ROOT:-}/opt/causeway/pair RUN=${CAUSEWAY_ROOT:-}/run/causeway
 readonly READY_WITHIN_S=${CAUSEWAY_READY_WITHIN_S:-90} SWITCH_WITHIN_S=60
+readonly WHOLE_WITHIN_S=${CAUSEWAY_WHOLE_WITHIN_S:-20}
 
 # The other proxy forwards, where it can. One that cannot keeps nobody from mending the pair: that is said, no more.
 steps_aside() {
@@ -36,23 +38,30 @@ makes_way() {
   }
 }
 
-# The other proxy is about to go for good, and whatever it has goes with it. One that lives takes over as soon as this one's
-# pair stops, which is before it goes.
+# The other proxy has left the pair, and goes for good: this one has to have everything. With `other_one_is_gone`, which is
+# asked where the other could not be told to leave, that one must be dead: else it would take over as soon as this one's
+# pair ends, which is before it goes.
 stays_alone() {
-  local peer
+  local peer deadline=$((SECONDS + WHOLE_WITHIN_S))
   [[ -f $RUN/pair/state.json ]] || return 0
-  [[ $(jq '.state == "active" and .whole' "$RUN/pair/state.json") == true ]] || {
-    echo "causeway: error: the other proxy is active, and would take all connections with it: have this one take over first" \
-      "(python -m ops switch), or keep the pair" >&2
-    exit 1
-  }
+  until has_everything; do
+    if ((SECONDS >= deadline)); then
+      echo "causeway: error: the other proxy has the pair's addresses, and would take all connections with it: have this one" \
+        "take over first (python -m ops switch), or keep the pair" >&2
+      exit 1
+    fi
+    sleep 0.5
+  done
+  [[ $1 == other_one_is_gone ]] || return 0
   peer=$(jq -r .peer "$RUN/pair/state.json")
   ! ping -n -q -c 3 -i 0.2 -W 1 "$peer" >/dev/null || {
-    echo "causeway: error: the other proxy lives, would take over once this one's pair stops, and would take all connections" \
+    echo "causeway: error: the other proxy lives, would take over once this one's pair ends, and would take all connections" \
       "with it: power it off first (sudo poweroff on $peer), or keep the pair" >&2
     exit 1
   }
 }
+
+has_everything() { [[ $(jq '.state == "active" and .whole' "$RUN/pair/state.json") == true ]]; }
 
 other_one_forwards() {
   local status=0

@@ -9,35 +9,43 @@ from components.validation.draft import Draft
 from components.validation.problem import Problem, missing
 
 PLATFORM = "platform"  # the name of the HaVip that is no tenant's
+DEFAULT = Redundancy.PAIR
 
 
 def proxies(draft: Draft) -> int:
     """How many there will be; one where that cannot be read."""
-    redundancy = draft.at("redundancy", Redundancy)
-    return redundancy.value.proxies if redundancy else 1
+    redundancy = _redundancy(draft)
+    return redundancy.proxies if redundancy else 1
 
 
 def check(draft: Draft) -> Iterator[Problem]:
     """Keys of a pair that are missing. With one proxy they may stand there too, so that one key makes a pair of it."""
-    redundancy = draft.at("redundancy", Redundancy)
-    if redundancy and redundancy.value is Redundancy.PAIR:
+    if _redundancy(draft) is Redundancy.PAIR:
         yield from _complete(draft)
         yield from _names(draft)
         yield from _endpoint(draft)
+
+
+def _redundancy(draft: Draft) -> Redundancy | None:
+    """What stands there, or the default; None where that cannot be read."""
+    written = draft.at("redundancy", Redundancy)
+    if written:
+        return written.value
+    return DEFAULT if draft.lacks("redundancy") else None
 
 
 def _complete(draft: Draft) -> Iterator[Problem]:
     if draft.lacks("proxy.havip"):
         yield missing(
             "proxy.havip",
-            "is required with redundancy pair: the address in platform.proxy_subnet that the active proxy holds, and "
-            "that tunnels lead to",
+            "is required with redundancy pair, the default: the address in platform.proxy_subnet that the active proxy "
+            "holds, and that tunnels lead to",
             "add it, such as havip: 192.168.4.100; or set redundancy to single",
         )
     if draft.lacks("api"):
         yield missing(
             "api",
-            "is required with redundancy pair: how proxies reach the EC2 API, by which addresses move",
+            "is required with redundancy pair, the default: how proxies reach the EC2 API, by which addresses move",
             "add it, such as api: {way: endpoint, endpoint_address: 192.168.4.200}; or set redundancy to single",
         )
     for tenant in draft.each("tenants"):

@@ -99,19 +99,28 @@ def run(request: Mapping[str, Json], answers: Answers, cancelled: threading.Even
     )
     refuse_renumbered(prepare(context).get(f"{context.project}:tenants"), outputs(context))
     operation = {"up": up, "preview": preview}[request["action"]]
-    replace = [urn_of(wanted, context) for wanted in request["replace"]]
+    replace = [urn for wanted in request["replace"] for urn in urns_of(wanted, context)]
     scope = Scope(refresh=request["refresh"], replace=replace)
     return operation(context, scope, on_event=answers.event, cancelled=cancelled)
 
 
-def urn_of(wanted: str, context: EngineContext) -> str:
-    """The URN of a host's instance, by the host's name; URNs stay as they are, with `**` for any characters."""
-    urns = [str(resource["urn"]) for resource in read_state(context).get("resources") or []]
+def urns_of(wanted: str, context: EngineContext) -> list[str]:
+    """A host's instance, by the host's name, and of a pair's proxy its role too: that has it step aside first.
+
+    URNs stay as they are, with `**` for any characters.
+    """
     if wanted.startswith("urn:"):
-        return wanted
-    hosts = {urn.rpartition("::")[2].removesuffix("-instance"): urn for urn in urns if INSTANCE in urn}
+        return [wanted]
+    resources = read_state(context).get("resources") or []
+    named = {str(resource["urn"]).rpartition("::")[2]: resource for resource in resources}
+    hosts = {
+        name.removesuffix("-instance"): str(resource["urn"])
+        for name, resource in named.items()
+        if INSTANCE in str(resource["urn"])
+    }
     if wanted in hosts:
-        return hosts[wanted]
+        role = named.get(f"{wanted}-role", {})
+        return [hosts[wanted], *([str(role["urn"])] if role.get("resourceHooks") else [])]
     close = difflib.get_close_matches(wanted, hosts, 1)
     raise LabError(
         f"there is no host {wanted!r} to be replaced",

@@ -39,6 +39,7 @@ class Proxy:
                 "PATH": f"{self.root}/bin:/usr/bin:/bin",
                 "CAUSEWAY_ROOT": str(self.root),
                 "CAUSEWAY_READY_WITHIN_S": str(ready_within_s),
+                "CAUSEWAY_WHOLE_WITHIN_S": "2",
             },
             capture_output=True,
             text=True,
@@ -131,18 +132,21 @@ WITH_ANOTHER = '{"state": "active", "whole": true, "peer": "127.0.0.1"}'
 
 
 @pytest.mark.parametrize(
-    ("state", "refusal"),
+    ("state", "word", "refusal"),
     [
-        (None, ""),
-        (ALONE, ""),
-        (WITH_ANOTHER, "power it off first"),
-        ('{"state": "active", "whole": false, "peer": "192.0.2.1"}', "python -m ops switch"),
-        ('{"state": "standby", "whole": false, "peer": "192.0.2.1"}', "python -m ops switch"),
-        ("half a te", "python -m ops switch"),
+        (None, "now", ""),
+        (ALONE, "now", ""),
+        (WITH_ANOTHER, "now", ""),  # one that has left
+        ('{"state": "active", "whole": false, "peer": "192.0.2.1"}', "now", "python -m ops switch"),
+        ('{"state": "standby", "whole": false, "peer": "192.0.2.1"}', "now", "python -m ops switch"),
+        ("half a te", "now", "python -m ops switch"),
+        (None, "other_one_is_gone", ""),
+        (ALONE, "other_one_is_gone", ""),
+        (WITH_ANOTHER, "other_one_is_gone", "power it off first"),
     ],
 )
-def test_one_stays_alone_that_has_everything_and_nobody_beside_it(
-    proxy: Proxy, state: str | None, refusal: str
+def test_one_stays_alone_that_has_everything_and_nobody_who_would_take_it(
+    proxy: Proxy, state: str | None, word: str, refusal: str
 ) -> None:
     """Traffic to TEST-NET-1 is not needed: the stand-in for `ping` answers for loopback alone."""
     ping = proxy.root / "bin/ping"
@@ -151,9 +155,17 @@ def test_one_stays_alone_that_has_everything_and_nobody_beside_it(
     ping.chmod(0o755)
     if state is not None:
         (proxy.run_dir / "pair/state.json").write_text(state)
-    done = proxy.step(Step.STAYS_ALONE, "now")
+    done = proxy.step(Step.STAYS_ALONE, word)
     assert (done.returncode == 0) == (refusal == "")
     assert refusal in done.stderr
+
+
+def test_one_that_is_just_taking_over_is_waited_for(proxy: Proxy) -> None:
+    """The other one has stepped aside, and this one sees it a moment later."""
+    state = proxy.run_dir / "pair/state.json"
+    state.write_text('{"state": "active", "whole": false}')
+    with subprocess.Popen(["bash", "-c", f"sleep 0.7; echo '{ALONE}' >{state}"]):
+        assert proxy.step(Step.STAYS_ALONE, "now").returncode == 0
 
 
 @pytest.mark.parametrize(("status", "goes"), [(0, True), (2, True), (1, False)])

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,15 @@ from lab.paths import PROJECT, LabPaths
 
 Json = Any
 WAIT_S = 60.0
-PAIR = ("redundancy=pair",)
+SINGLE = ("--config", "redundancy=single")
+PAIR = ("--config", "redundancy=pair")
 
 
 class LabUnderTest:
-    """Drives a lab as a person would: by its command line, and by commands on its hosts."""
+    """Drives a lab as a person would: by its command line, and by commands on its hosts.
+
+    With one proxy: a guest less, and nobody who takes over. Who tests the pair says so, as `up(*PAIR)` does.
+    """
 
     def __init__(self, name: str, project: Path = PROJECT) -> None:
         self.name = name
@@ -51,11 +55,12 @@ class LabUnderTest:
 
     def up(self, *words: str) -> Json:
         """Bring up; returns what --json prints."""
-        return json.loads(self.command("up", "--json", *words).stdout)
+        return json.loads(self.command("up", "--json", *SINGLE, *words).stdout)
 
     def preview(self, *words: str) -> Json:
-        """The steps that an `up` would take."""
-        return json.loads(self.command("preview", "--json", *words).stdout)
+        """The steps that an `up` would take; of another stack, as its file is."""
+        options = () if "--stack" in words else SINGLE
+        return json.loads(self.command("preview", "--json", *options, *words).stdout)
 
     def status(self) -> Json:
         """`status --json`."""
@@ -94,11 +99,6 @@ class LabUnderTest:
             session.close()
 
 
-def words(settings: Iterable[str]) -> list[str]:
-    """Settings as options of `lab up`, `lab preview` and `ops drill`."""
-    return [word for setting in settings for word in ("--config", setting)]
-
-
 def wait_until(what: str, predicate: Callable[[], bool], deadline_s: float = WAIT_S) -> None:
     """Poll until it holds; a failure says what was waited for."""
     deadline = time.monotonic() + deadline_s
@@ -117,7 +117,7 @@ def lab() -> Iterator[LabUnderTest]:
 @pytest.fixture(scope="session")
 def pair() -> Iterator[LabUnderTest]:
     """The reference network with two proxies."""
-    with brought_up("pair", os.environ.get("CAUSEWAY_TEST_PAIR"), *words(PAIR)) as under_test:
+    with brought_up("pair", os.environ.get("CAUSEWAY_TEST_PAIR"), *PAIR) as under_test:
         yield under_test
 
 

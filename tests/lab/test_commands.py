@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lab.paths import PROJECT
-from tests.lab.conftest import LabUnderTest, wait_until
+from tests.lab.conftest import SINGLE, LabUnderTest, wait_until
 from tests.lab.test_lifecycle import changed
 from tests.lab.test_path import FUNC, HTTP, PROXY, client
 
@@ -239,7 +239,7 @@ def test_replace_means_exactly_one_host(lab: LabUnderTest) -> None:
 def test_a_host_that_hangs_is_named_by_an_up_that_waits_for_it(lab: LabUnderTest) -> None:
     """And once it is awake the same `up` goes on."""
     lab.command("fault", "hang", PROXY)
-    argv = [sys.executable, "-m", "lab", "up", "--name", lab.name, "--config", "func_hosts.count=2"]
+    argv = [sys.executable, "-m", "lab", "up", "--name", lab.name, *SINGLE, "--config", "func_hosts.count=2"]
     with subprocess.Popen(
         argv, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as up:

@@ -14,7 +14,7 @@ import pytest
 
 from lab.daemon import launch
 from lab.paths import PROJECT
-from tests.lab.conftest import LabUnderTest, wait_until
+from tests.lab.conftest import SINGLE, LabUnderTest, wait_until
 from tests.lab.test_path import FUNC, HTTP
 
 pytestmark = pytest.mark.lab
@@ -32,7 +32,7 @@ def fresh() -> Iterator[LabUnderTest]:
 
 def start_up(lab: LabUnderTest) -> subprocess.Popen[str]:
     """`lab up` in a session of its own."""
-    argv = [sys.executable, "-m", "lab", "up", "--name", lab.name]
+    argv = [sys.executable, "-m", "lab", "up", "--name", lab.name, *SINGLE]
     return subprocess.Popen(
         argv, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )

@@ -11,7 +11,7 @@ import pytest
 
 from lab.paths import PROJECT
 from ops.drill.catalogue import SCENARIOS
-from tests.lab.conftest import PAIR, LabUnderTest, words
+from tests.lab.conftest import PAIR, LabUnderTest
 from tests.lab.pair_lab import ops, ops_status
 
 pytestmark = pytest.mark.lab
@@ -28,12 +28,12 @@ BETA = (
 @pytest.fixture
 def second_tenant(pair: LabUnderTest) -> Iterator[tuple[str, ...]]:
     """For as long as a test runs; yields the settings of the lab."""
-    settings = (*PAIR, BETA)
+    settings = (*PAIR, "--config", BETA)
     try:
-        pair.up(*words(settings))
+        pair.up(*settings)
         yield settings
     finally:
-        pair.up(*words(PAIR))
+        pair.up(*PAIR)
 
 
 @pytest.mark.parametrize("name", [s.name for s in SCENARIOS if s.name != NEEDS_MORE_HAVIPS])
@@ -50,7 +50,7 @@ def test_one_havip_of_three_is_refused(pair: LabUnderTest, second_tenant: tuple[
 def drill(pair: LabUnderTest, name: str, settings: tuple[str, ...]) -> None:
     """Exit status 0 is every bound kept."""
     where = ("--json", str(FILES / f"{name}.json"), "--pictures", str(FILES))
-    done = ops(pair, "drill", name, *where, *words(settings))
+    done = ops(pair, "drill", name, *where, *settings)
     print(done.stdout)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 

@@ -13,11 +13,12 @@ import pulumi_aws as aws
 import pytest
 
 from components import replacement
-from components.replacement import MARK, Replacements
+from components.previous import previous_stack
+from components.replacement import MARK, UNPLANNED, Replacements
 from components.way_in import Done, WayIn
 from lab.engine.context import EngineContext
 from lab.engine.events import ProgressEvent
-from lab.engine.operations import destroy, up
+from lab.engine.operations import ALL, Scope, destroy, preview, up
 from lab.errors import LabError
 from tests.lab.engine_testing import context
 from tests.unit.provider_cloud import running_cloud
@@ -35,11 +36,23 @@ class Pair:
         self.asked: list[str] = []
         self.refuses = ""
 
-    def up(self, **settings: Any) -> dict[str, list[str]]:
+    def up(self, scope: Scope = ALL, **settings: Any) -> dict[str, list[str]]:
         """Run the program; what is seen are steps and ends of changes, in order."""
         self.seen.clear()
         self.asked.clear()
-        return up(replace(self._base, program=self._program(**settings)), on_event=self._note).summary
+        return up(replace(self._base, program=self._program(**settings)), scope, on_event=self._note).summary
+
+    def preview(self, scope: Scope, **settings: Any) -> list[str]:
+        """Warnings of a preview."""
+        self.asked.clear()
+        warnings: list[str] = []
+
+        def note(event: ProgressEvent) -> None:
+            if event.severity == "warning":
+                warnings.append(event.message)
+
+        preview(replace(self._base, program=self._program(**settings)), scope, on_event=note)
+        return warnings
 
     def destroy(self) -> None:
         """Without the program."""
@@ -64,7 +77,7 @@ class Pair:
         self, *, made_from: str = "one", size: str = "t3.small", broken: bool = False
     ) -> Callable[[], None]:
         def program() -> None:
-            turns = Replacements(_Access())  # type: ignore[arg-type]
+            turns = Replacements(_Access(), previous_stack().proxies)  # type: ignore[arg-type]
             image = aws.ssm.get_parameter(name="/aws/service/debian/release/13/latest/amd64")
             vpc = aws.ec2.Vpc("net", cidr_block="10.1.0.0/16")
             subnet = aws.ec2.Subnet(
@@ -76,7 +89,7 @@ class Pair:
                     f"{name}-role",
                     assume_role_policy='{"Version": "2012-10-17", "Statement": []}',
                     tags={MARK: f"{made_from} {size}"},
-                    opts=pulumi.ResourceOptions(hooks=turns.hooks(name, "proxy-0" if index else None)),
+                    opts=pulumi.ResourceOptions(hooks=turns.of_role(name, "proxy-0" if index else None)),
                 )
                 host = aws.ec2.Instance(
                     name,
@@ -86,7 +99,9 @@ class Pair:
                     private_ip=f"10.1.1.{10 + index}",
                     user_data=made_from,
                     user_data_replace_on_change=True,
-                    opts=pulumi.ResourceOptions(delete_before_replace=True, depends_on=[role]),
+                    opts=pulumi.ResourceOptions(
+                        delete_before_replace=True, depends_on=[role], hooks=turns.of_instance(name)
+                    ),
                 )
                 ready = aws.ec2.Eip(
                     f"{name}-ready",
@@ -95,6 +110,8 @@ class Pair:
                     opts=pulumi.ResourceOptions(depends_on=[host]),
                 )
                 turns.note(_Host(name), ready)  # type: ignore[arg-type]
+            ssh = {f"proxy-{index}": {"role": "proxy", "ssh": {"host": "there"}} for index in range(2)}
+            pulumi.export("hosts", ssh)
 
         return program
 
@@ -150,6 +167,27 @@ def test_one_that_does_not_come_back_spares_the_other(pair: Pair, monkeypatch: p
         pair.up(made_from="two", broken=True)
     assert pair.asked == ["proxy-0"]
     assert not any("proxy-1" in step for step in pair.seen)
+
+
+def test_one_whose_role_is_replaced_with_it_makes_way(pair: Pair) -> None:
+    both = Scope(replace=["**proxy-0-role", "**::proxy-0"])
+    assert pair.preview(both) == []
+    assert pair.asked == []
+    assert pair.up(both)["replace"] == ["proxy-0", "proxy-0-role"]
+    assert pair.seen[:4] == [
+        "asked proxy-0",
+        "create-replacement proxy-0-role",
+        "delete-replaced proxy-0",
+        "create-replacement proxy-0",
+    ]
+
+
+def test_a_preview_warns_of_an_instance_that_is_replaced_unasked(pair: Pair) -> None:
+    alone = Scope(replace=["**::proxy-0"])
+    assert pair.preview(alone) == [UNPLANNED.format(proxy="proxy-0")]
+    pair.up(alone)
+    assert pair.asked == []
+    assert pair.preview(ALL, made_from="two") == []
 
 
 def test_a_stack_is_destroyed_without_its_program(pair: Pair) -> None:

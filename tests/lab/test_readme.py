@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from lab.paths import PROJECT
-from tests.lab.conftest import LabUnderTest
+from tests.lab.conftest import SINGLE, LabUnderTest
 from tests.lab.test_path import FUNC, HTTP
 
 pytestmark = pytest.mark.lab
@@ -44,6 +44,7 @@ def talk(lab: LabUnderTest, ended: threading.Event) -> None:
 
 
 def test_the_labs_commands(lab: LabUnderTest) -> None:
+    """With one proxy: a pair beside other tests is not left in peace."""
     lines = block("## The lab")
     assert lines[-1].endswith("lab down")
     for line in lines[:-1]:  # the others need the lab
@@ -52,7 +53,8 @@ def test_the_labs_commands(lab: LabUnderTest) -> None:
         if " capture " in line:
             talking.start()
         try:
-            said = run(line, CAUSEWAY_LAB_NAME=lab.name)
+            single = re.sub(r" lab (up|preview)\b", rf"\g<0> {' '.join(SINGLE)}", line)
+            said = run(single, CAUSEWAY_LAB_NAME=lab.name)
         finally:
             ended.set()
             if talking.ident is not None:

@@ -27,8 +27,9 @@ _PAIR = Ed25519PrivateKey.generate()
 PUBLIC_KEY = _PAIR.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 PRIVATE_KEY = _PAIR.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
 
-LAB_PAIR = "lab-pair"  # not a file: the lab's stack with a pair
-ALL_STACKS = [*STACK_FILES, LAB_PAIR]
+LAB_PAIR = "lab"
+LAB_SINGLE = "lab-single"  # not a file: the lab's stack with one proxy
+ALL_STACKS = [*STACK_FILES, LAB_SINGLE]
 Configuration = dict[str, Any]
 Change = Callable[[Configuration], None]
 
@@ -39,22 +40,26 @@ def run_stack(
     change: Change = lambda _: None,
     preview: bool = False,
     subnets: Mapping[str, Mapping[str, str]] | None = None,
+    previous: Mapping[str, Json] | None = None,
+    holders: Mapping[str, Mapping[str, Json]] | None = None,
 ) -> Graph:
     """The whole program with the stack's file, changed by `change`, and the operator's key pair.
 
-    `subnets` are what AWS answers about existing ones, by id; without it, what the stack expects.
+    `subnets` are what AWS answers about existing ones, by id; without it, what the stack expects. `previous` are the
+    stack's outputs after its last update; without it, there was none. `holders` are network interfaces in existing
+    subnets, by an address that they have; without it, there are none.
     """
     configuration = stack_configuration(stack)
     change(configuration)
     known = expected_subnets(configuration) if subnets is None else subnets
     return run_program(
         PROJECT / "__main__.py",
-        stack=stack,
+        stack="lab" if stack == LAB_SINGLE else stack,
         project="causeway",
         configuration={key: _as_pulumi_keeps_it(value) for key, value in configuration.items()},
         secrets=frozenset({"causeway:private_key"}),
         computed=computed_by_aws,
-        invoke=lambda token, arguments: _answer(known, token, arguments),
+        invoke=lambda token, arguments: _answer(known, previous or {}, holders or {}, token, arguments),
         preview=preview,
     )
 
@@ -62,13 +67,11 @@ def run_stack(
 @cache
 def graph_of(stack: str, *, preview: bool = False) -> Graph:
     """The stack as its file has it. The same graph for every test, so none may change it."""
-    if stack == LAB_PAIR:
-        return run_stack("lab", change=become_pair, preview=preview)
     return run_stack(stack, preview=preview)
 
 
 def become_pair(configuration: Configuration) -> None:
-    """The lab's stack gets what a pair needs."""
+    """The lab's stack with one proxy gets what a pair needs."""
     configuration["causeway:redundancy"] = "pair"
     configuration["causeway:proxy"]["havip"] = "192.168.4.100"
     configuration["causeway:api"] = {
@@ -82,7 +85,10 @@ def become_pair(configuration: Configuration) -> None:
 
 def stack_configuration(stack: str) -> Configuration:
     """The stack's file with the key pair that the operator adds."""
-    configuration: Configuration = yaml.safe_load((STACKS / f"Pulumi.{stack}.yaml").read_text())["config"]
+    file = "lab" if stack == LAB_SINGLE else stack
+    configuration: Configuration = yaml.safe_load((STACKS / f"Pulumi.{file}.yaml").read_text())["config"]
+    if stack == LAB_SINGLE:
+        configuration["causeway:redundancy"] = "single"
     configuration["causeway:access"]["public_key"] = PUBLIC_KEY
     configuration.pop("causeway:private_key_file", None)
     configuration["causeway:private_key"] = PRIVATE_KEY
@@ -131,11 +137,25 @@ def computed_by_aws(kind: str, name: str, inputs: Mapping[str, Json]) -> dict[st
 
 
 def _answer(
-    subnets: Mapping[str, Mapping[str, str]], token: str, arguments: Mapping[str, Json]
+    subnets: Mapping[str, Mapping[str, str]],
+    previous: Mapping[str, Json],
+    holders: Mapping[str, Mapping[str, Json]],
+    token: str,
+    arguments: Mapping[str, Json],
 ) -> Mapping[str, Json]:
     match token:
+        case "pulumi:pulumi:readStackOutputs":
+            assert arguments["name"].startswith("organization/causeway/"), "its own stack"
+            return {"name": arguments["name"], "outputs": previous}
         case "aws:index/getCallerIdentity:getCallerIdentity":
             return {"accountId": ACCOUNT, "arn": "arn", "id": ACCOUNT, "userId": "user"}
+        case "aws:ec2/getNetworkInterfaces:getNetworkInterfaces":
+            asked = {f["name"]: f["values"] for f in arguments["filters"]}
+            assert asked.keys() == {"subnet-id", "addresses.private-ip-address"}
+            addresses = asked["addresses.private-ip-address"]
+            return {"id": "us-east-1", "ids": [holders[a]["id"] for a in addresses if a in holders]}
+        case "aws:ec2/getNetworkInterface:getNetworkInterface":
+            return next(eni for eni in holders.values() if eni["id"] == arguments["id"])
         case "aws:ssm/getParameter:getParameter":
             return {"name": arguments["name"], "insecureValue": NEWEST_IMAGE, "value": NEWEST_IMAGE}
         case "aws:ec2/getSubnet:getSubnet" if arguments["id"] in subnets:

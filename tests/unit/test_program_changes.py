@@ -14,6 +14,7 @@ from tests.unit.program import (
     ALL_STACKS,
     COMMAND,
     LAB_PAIR,
+    LAB_SINGLE,
     Configuration,
     become_pair,
     graph_of,
@@ -31,7 +32,7 @@ def func_hosts(count: int) -> Graph:
     def change(configuration: Configuration) -> None:
         configuration["causeway:func_hosts"]["count"] = count
 
-    return run_stack("lab", change=change)
+    return run_stack(LAB_SINGLE, change=change)
 
 
 def changed(before: Graph, after: Graph) -> set[str]:
@@ -60,14 +61,14 @@ def test_a_func_host_more_makes_no_proxy_of_a_pair_step_aside() -> None:
         become_pair(configuration)
         configuration["causeway:func_hosts"]["count"] = 2
 
-    assert changed(graph_of(LAB_PAIR), run_stack("lab", change=two_func_hosts)) == {
+    assert changed(graph_of(LAB_PAIR), run_stack(LAB_SINGLE, change=two_func_hosts)) == {
         f"{COMMAND}::proxy-0-tunnel",
         f"{COMMAND}::proxy-1-tunnel",
     }
 
 
 def test_a_second_proxy_replaces_nothing_of_the_first_one() -> None:
-    single, pair = graph_of("lab"), graph_of(LAB_PAIR)
+    single, pair = graph_of(LAB_SINGLE), graph_of(LAB_PAIR)
     assert single.resources.keys() - pair.resources.keys() == {f"{COMMAND}::proxy-0-stays-alone"}
     both = changed(single, pair)
     told = ("packages", "tunnel", "sync", "nat", "pair")
@@ -89,7 +90,7 @@ def test_an_edited_script_makes_proxies_that_carry_it_step_aside(
     script: str, steps: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_scripts, "DIRECTORY", scripts_with(script, tmp_path))
-    both = changed(graph_of(LAB_PAIR), run_stack("lab", change=become_pair))
+    both = changed(graph_of(LAB_PAIR), run_stack(LAB_SINGLE, change=become_pair))
     stepping = {f"{COMMAND}::proxy-{index}-{step}" for index in (0, 1) for step in ("steps-aside", "ready")}
     assert both & stepping == (stepping if steps else set())
 
@@ -108,10 +109,10 @@ def test_what_a_proxy_does_around_a_change_is_the_same_change() -> None:
 
 def test_what_is_left_of_a_pair_is_asked_before_anything_changes() -> None:
     """The func hosts' tunnels too: they lead to another address then."""
-    resources = graph_of("lab").resources
+    resources = graph_of(LAB_SINGLE).resources
     asked, told = f"{COMMAND}::proxy-0-stays-alone", f"{COMMAND}::proxy-0-tunnel"
     assert asked in resources[f"{COMMAND}::proxy-0-packages"]["dependsOn"]
-    for stack in ("lab", LAB_PAIR):
+    for stack in (LAB_SINGLE, LAB_PAIR):
         assert told in graph_of(stack).resources[f"{COMMAND}::func-0-tunnel"]["dependsOn"]
 
 
@@ -120,7 +121,7 @@ def test_proxies_on_a_way_of_the_operators_get_no_endpoint() -> None:
         become_pair(configuration)
         configuration["causeway:api"] = {"way": "own"}
 
-    graph = run_stack("lab", change=own_way)
+    graph = run_stack(LAB_SINGLE, change=own_way)
     assert not graph.of_type(ENDPOINT, f"{GROUP}::platform-api")
     rule = graph.resources[f"{EGRESS}::platform-proxy-egress-https-0.0.0.0-0"]
     assert (rule["inputs"]["fromPort"], rule["inputs"]["toPort"]) == (443, 443)
@@ -131,7 +132,8 @@ def test_proxies_on_a_way_of_the_operators_get_no_endpoint() -> None:
         configuration["causeway:install_packages"] = True
 
     assert (
-        f"{EGRESS}::platform-proxy-egress-https-0.0.0.0-0" in run_stack("lab", change=install_too).resources
+        f"{EGRESS}::platform-proxy-egress-https-0.0.0.0-0"
+        in run_stack(LAB_SINGLE, change=install_too).resources
     )
 
 
@@ -177,7 +179,7 @@ def test_a_second_tenant_leaves_the_first_ones_resources_alone() -> None:
 
     names = {"func-0-tunnel", "func-0-routes"}
     names |= {f"proxy-0-{concern}" for concern in ("input", "user-eni", "tunnel", "forward", "nat")}
-    assert changed(graph_of("lab"), run_stack("lab", change=add_tenant)) == {
+    assert changed(graph_of(LAB_SINGLE), run_stack(LAB_SINGLE, change=add_tenant)) == {
         f"{COMMAND}::{name}" for name in names
     }
 
@@ -201,21 +203,21 @@ def scripts_with(edited: str, directory: Path) -> Path:
 def test_an_edited_script_changes_the_commands_that_carry_it(
     script: str, commands: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = graph_of("lab")
+    before = graph_of(LAB_SINGLE)
     monkeypatch.setattr(host_scripts, "DIRECTORY", scripts_with(script, tmp_path))
-    assert changed(before, run_stack("lab")) == {f"{COMMAND}::{name}" for name in commands}
+    assert changed(before, run_stack(LAB_SINGLE)) == {f"{COMMAND}::{name}" for name in commands}
 
 
 @pytest.mark.parametrize("script", ["lib.sh", "receive.sh", "apply", "causeway.service"])
 def test_an_edited_common_file_changes_every_command(
     script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = graph_of("lab")
+    before = graph_of(LAB_SINGLE)
     monkeypatch.setattr(host_scripts, "DIRECTORY", scripts_with(script, tmp_path))
     installing = {
         key for key, entry in before.of_type(COMMAND).items() if "receive_file" in entry["inputs"]["stdin"]
     }
-    assert changed(before, run_stack("lab")) == installing
+    assert changed(before, run_stack(LAB_SINGLE)) == installing
 
 
 def test_another_user_eni_address_replaces_the_user_eni() -> None:
@@ -225,7 +227,9 @@ def test_another_user_eni_address_replaces_the_user_eni() -> None:
         configuration["causeway:tenants"][0]["user_eni_address"] = "172.16.101.11"
 
     key = f"{ENI}::proxy-0-user1-eni"
-    before, after = (graph.resources[key] for graph in (graph_of("lab"), run_stack("lab", change=change)))
+    before, after = (
+        graph.resources[key] for graph in (graph_of(LAB_SINGLE), run_stack(LAB_SINGLE, change=change))
+    )
     assert before["replacementTrigger"] != after["replacementTrigger"]
 
 
@@ -236,7 +240,9 @@ def test_a_tenant_that_takes_anothers_index_takes_its_place_on_the_proxy() -> No
         configuration["causeway:tenants"][0]["name"] = "gamma"
 
     key = f"{ATTACHMENT}::proxy-0-user1-attachment"
-    before, after = (graph.resources for graph in (graph_of("lab"), run_stack("lab", change=rename)))
+    before, after = (
+        graph.resources for graph in (graph_of(LAB_SINGLE), run_stack(LAB_SINGLE, change=rename))
+    )
     assert before[key]["inputs"] == after[key]["inputs"]
     assert after[key]["deleteBeforeReplace"]
     assert {name for name in after if name.startswith(ATTACHMENT)} == {key}
@@ -283,7 +289,7 @@ def test_a_newer_image_replaces_nothing_and_a_pinned_one_is_followed() -> None:
         configuration["causeway:ami"] = "ami-0123456789abcdef0"
 
     key = f"{INSTANCE}::proxy-0-instance"
-    newest, pinned = graph_of("lab"), run_stack("lab", change=pin)
+    newest, pinned = graph_of(LAB_SINGLE), run_stack(LAB_SINGLE, change=pin)
     assert newest.resources[key]["ignoreChanges"] == ["ami"]
     assert "ignoreChanges" not in pinned.resources[key]
     assert pinned.resources[key]["inputs"]["ami"] == "ami-0123456789abcdef0"
@@ -291,13 +297,13 @@ def test_a_newer_image_replaces_nothing_and_a_pinned_one_is_followed() -> None:
 
 
 def test_another_operator_key_replaces_no_host() -> None:
-    instance = graph_of("lab").resources[f"{INSTANCE}::func-0-instance"]
+    instance = graph_of(LAB_SINGLE).resources[f"{INSTANCE}::func-0-instance"]
     assert instance["inputs"]["keyName"] == "causeway-lab"
     assert "aws:ec2/keyPair:KeyPair::operator-key" in instance["dependsOn"]
 
 
 def test_what_a_host_is_told_arrives_whole() -> None:
-    stdin = graph_of("lab").resources[f"{COMMAND}::proxy-0-nat"]["inputs"]["stdin"]
+    stdin = graph_of(LAB_SINGLE).resources[f"{COMMAND}::proxy-0-nat"]["inputs"]["stdin"]
     files = received_files(stdin)
     assert files["/opt/causeway/nat.sh"] == (host_scripts.DIRECTORY / "nat.sh").read_text()
     assert list(files)[-1] == "/etc/causeway/nat.json"

@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def test_the_stacks_are_the_known_ones() -> None:
-    assert ALL_STACKS == ["dev", "lab", "prod", "lab-pair"]
+    assert ALL_STACKS == ["dev", "lab", "prod", "lab-single"]
 
 
 @pytest.mark.parametrize("stack", ALL_STACKS)
@@ -52,7 +52,7 @@ def test_first_preview_shows_what_hosts_will_be_told(stack: str) -> None:
     )
 
 
-@pytest.mark.parametrize("stack", ["lab", "prod"])
+@pytest.mark.parametrize("stack", ["lab-single", "prod"])
 def test_a_preview_without_the_private_key_differs_in_nothing_that_is_compared(stack: str) -> None:
     def no_key_here(configuration: Configuration) -> None:
         del configuration["causeway:private_key"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pytest
 
-from tests.unit.program import ACCOUNT, Configuration, become_pair, run_stack
+from tests.unit.program import ACCOUNT, LAB_SINGLE, Configuration, become_pair, run_stack
 from tests.unit.program_rules import VPC
 from tests.unit.program_rules_pair import RESERVATION
 from tests.unit.pulumi_mocks import Graph
@@ -28,7 +28,7 @@ def use_existing_network(configuration: Configuration) -> None:
 
 
 def run_with_subnet(**answer: str) -> Graph:
-    return run_stack("lab", change=use_existing_network, subnets={SUBNET: {**FOUND, **answer}})
+    return run_stack(LAB_SINGLE, change=use_existing_network, subnets={SUBNET: {**FOUND, **answer}})
 
 
 def test_an_existing_network_is_used_and_not_made() -> None:
@@ -74,7 +74,7 @@ def test_an_address_that_aws_keeps_is_refused(address: int) -> None:
     with pytest.raises(
         pulumi.RunError, match=rf"user_eni_address: 172.16.101.{address}\n.*is reserved"
     ) as refusal:
-        run_stack("lab", change=use_address, subnets={SUBNET: FOUND})
+        run_stack(LAB_SINGLE, change=use_address, subnets={SUBNET: FOUND})
     assert "→ choose one from 172.16.101.4 to 172.16.101.254, or leave it out" in str(refusal.value)
 
 
@@ -98,16 +98,64 @@ def test_a_pairs_addresses_are_looked_up_too(key: str, address: str, said: str) 
         configuration["causeway:tenants"][0][key] = address
 
     with pytest.raises(pulumi.RunError, match=r"1 problem") as refusal:
-        run_stack("lab", change=use_address, subnets={SUBNET: FOUND})
+        run_stack(LAB_SINGLE, change=use_address, subnets={SUBNET: FOUND})
     assert f"tenants[0].{key}: {address}\n" in str(refusal.value)
     assert said in str(refusal.value)
 
 
 def test_the_pairs_address_in_an_existing_subnet_is_reserved_and_nothing_else_made() -> None:
-    graph = run_stack("lab", change=use_existing_network_with_a_pair, subnets={SUBNET: FOUND})
+    graph = run_stack(LAB_SINGLE, change=use_existing_network_with_a_pair, subnets={SUBNET: FOUND})
     reservation = graph.resources[f"{RESERVATION}::havip-alpha-reservation"]["inputs"]
     assert (reservation["subnetId"], reservation["cidrBlock"]) == (SUBNET, "172.16.101.100/32")
     assert set(graph.of_type(VPC)) == {f"{VPC}::platform-vpc"}
+
+
+HAVIP = "172.16.101.100"
+PAIRS_OWN = {
+    "id": "eni-0aaaaaaaaaaaaaaaa",
+    "description": "Causeway: tenant alpha on proxy-1",
+    "privateIp": "172.16.101.11",
+    "tags": {"Project": "causeway", "Stack": "lab", "causeway:tenant": "alpha", "causeway:role": "user-eni"},
+}
+
+
+def run_with_holder(**holder: object) -> Graph:
+    holders = {HAVIP: {**PAIRS_OWN, **holder}} if holder else {}
+    return run_stack(
+        LAB_SINGLE, change=use_existing_network_with_a_pair, subnets={SUBNET: FOUND}, holders=holders
+    )
+
+
+@pytest.mark.parametrize(
+    ("holder", "said"),
+    [
+        (
+            {"tags": {}, "description": "RDSNetworkInterface"},
+            "belongs to another network interface in subnet-0123456789abcdef0, eni-0aaaaaaaaaaaaaaaa "
+            "(RDSNetworkInterface)",
+        ),
+        ({"tags": {}, "description": ""}, "eni-0aaaaaaaaaaaaaaaa: the pair would"),
+        ({"tags": {**PAIRS_OWN["tags"], "Stack": "dev"}}, "belongs to another"),  # type: ignore[dict-item]
+        ({"tags": {**PAIRS_OWN["tags"], "causeway:tenant": "beta"}}, "belongs to another"),  # type: ignore[dict-item]
+        ({"privateIp": HAVIP}, "is the primary address of eni-0aaaaaaaaaaaaaaaa"),
+    ],
+)
+def test_a_pairs_address_that_somebody_has_is_refused(holder: dict[str, object], said: str) -> None:
+    with pytest.raises(pulumi.RunError, match=r"1 problem") as refusal:
+        run_with_holder(**holder)
+    assert f"tenants[0].havip: {HAVIP}\n" in str(refusal.value)
+    assert said in str(refusal.value)
+    assert "→ choose an address of the subnet that nothing has, nor will get" in str(refusal.value)
+
+
+def test_the_pair_itself_may_have_its_address_and_nothing_is_made_of_that() -> None:
+    assert run_with_holder(id="eni-0aaaaaaaaaaaaaaaa").resources == run_with_holder().resources
+
+
+def test_nobody_is_asked_for_an_address_that_a_single_proxy_has_no_use_for() -> None:
+    assert "aws:ec2/getNetworkInterfaces:getNetworkInterfaces" not in {
+        call.token for call in run_with_subnet().invocations
+    }
 
 
 @pytest.mark.parametrize(
@@ -124,7 +172,7 @@ def test_a_subnet_among_the_stacks_own_networks_is_refused(cidr: str, other: str
         del configuration["causeway:tenants"][0]["user_eni_address"]
 
     with pytest.raises(pulumi.RunError, match=r"1 problem") as refusal:
-        run_stack("lab", change=leave_address_to_aws, subnets={SUBNET: {**FOUND, "cidrBlock": cidr}})
+        run_stack(LAB_SINGLE, change=leave_address_to_aws, subnets={SUBNET: {**FOUND, "cidrBlock": cidr}})
     assert f"tenants[0].subnet_id: {SUBNET}\n    is {cidr}, which overlaps {other}" in str(refusal.value)
 
 
@@ -148,7 +196,7 @@ def test_a_subnet_that_is_not_there_is_refused() -> None:
     with pytest.raises(
         pulumi.RunError, match=r"finds no such subnet in us-east-1: .*InvalidSubnetID\.NotFound"
     ):
-        run_stack("lab", change=use_existing_network, subnets={})
+        run_stack(LAB_SINGLE, change=use_existing_network, subnets={})
 
 
 def test_everything_is_asked_before_anything_is_made() -> None:
@@ -157,6 +205,7 @@ def test_everything_is_asked_before_anything_is_made() -> None:
         "getCallerIdentity",
         "getSubnet",
         "getParameter",
+        "readStackOutputs",
     }
     assert {call.resources_before for call in graph.invocations} == {0}
 

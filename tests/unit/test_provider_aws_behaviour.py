@@ -266,6 +266,29 @@ class TestFunctions:
         with pytest.raises(ProviderError, match=r"InvalidSubnetID\.NotFound"):
             self.ask(cloud, "aws:ec2/getSubnet:getSubnet", id="subnet-00000000000000000")
 
+    def test_get_network_interfaces(self, cloud: Resources) -> None:
+        _, subnet_id = subnet(cloud)
+        eni, _, _ = cloud.create(
+            "aws:ec2/networkInterface:NetworkInterface",
+            "leg",
+            {"subnetId": subnet_id, "privateIps": ["10.1.1.50"], "description": "a leg", "tags": {"a": "b"}},
+        )
+        cloud.aws.ec2("assign_private_ip_addresses", NetworkInterfaceId=eni, PrivateIpAddresses=["10.1.1.99"])
+
+        def found(address: str) -> object:
+            filters = [
+                {"name": "subnet-id", "values": [subnet_id]},
+                {"name": "addresses.private-ip-address", "values": [address]},
+            ]
+            return self.ask(cloud, "aws:ec2/getNetworkInterfaces:getNetworkInterfaces", filters=filters)[
+                "ids"
+            ]
+
+        assert (found("10.1.1.50"), found("10.1.1.99"), found("10.1.1.98")) == ([eni], [eni], [])
+        answer = self.ask(cloud, "aws:ec2/getNetworkInterface:getNetworkInterface", id=eni)
+        assert (answer["privateIp"], answer["privateIps"]) == ("10.1.1.50", ["10.1.1.50", "10.1.1.99"])
+        assert (answer["description"], answer["tags"]) == ("a leg", {"a": "b"})
+
     def test_who_and_where(self, cloud: Resources) -> None:
         identity = self.ask(cloud, "aws:index/getCallerIdentity:getCallerIdentity")
         assert len(str(identity["accountId"])) == 12

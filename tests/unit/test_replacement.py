@@ -10,7 +10,7 @@ import pytest
 
 from components import replacement
 from components.way_in import Done, NoWayInError, WayIn
-from tests.unit.program import LAB_PAIR, Configuration, become_pair, graph_of, run_stack
+from tests.unit.program import LAB_PAIR, LAB_SINGLE, Configuration, become_pair, graph_of, run_stack
 from tests.unit.program_rules_pair import ROLE
 from tests.unit.pulumi_mocks import Hook
 
@@ -18,11 +18,11 @@ SMALL, LARGE = ({"tags": {replacement.MARK: size}} for size in ("small", "large"
 
 
 def call(hook: Hook, before: object = SMALL, after: object = LARGE) -> None:
-    """As the engine does ahead of an update."""
+    """As the engine does ahead of an update; of a creation where there is nothing before."""
     args = pulumi.ResourceHookArgs("urn", "id", "name", "type", old_inputs=before, new_inputs=after)  # type: ignore[arg-type]
     result = hook(args)
-    assert isinstance(result, Awaitable)
-    asyncio.run(_awaited(result))
+    if result is not None:
+        asyncio.run(_awaited(result))
 
 
 async def _awaited(result: Awaitable[None]) -> None:
@@ -38,6 +38,12 @@ def first(monkeypatch: pytest.MonkeyPatch) -> Hook:
 
     monkeypatch.setattr(replacement.Replacements, "_way_in", way_in)
     return graph_of(LAB_PAIR).hooks["proxy-0-makes-way"]
+
+
+@pytest.fixture
+def preview(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hooks are called in a preview."""
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
 
 
 @pytest.fixture
@@ -100,6 +106,51 @@ def test_one_that_is_lost_can_be_replaced(first: Hook, monkeypatch: pytest.Monke
     assert "timed out" in warned[0]
 
 
+def once_more() -> dict[str, Hook]:
+    """The hooks of a pair that was there before."""
+    return run_stack(LAB_SINGLE, change=become_pair, previous=graph_of(LAB_PAIR).outputs).hooks
+
+
+@pytest.mark.usefixtures("first")
+def test_one_whose_role_is_replaced_makes_way(scripts: list[str]) -> None:
+    call(once_more()["proxy-0-makes-way"], None)
+    assert len(scripts) == 1
+
+
+def test_the_first_role_makes_no_way(first: Hook, scripts: list[str]) -> None:
+    call(first, None)
+    assert scripts == []
+
+
+@pytest.mark.usefixtures("preview", "first")
+def test_a_preview_asks_nobody(scripts: list[str]) -> None:
+    call(once_more()["proxy-0-makes-way"])
+    assert scripts == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "planned"), [(SMALL, SMALL, False), (SMALL, LARGE, True), (None, LARGE, True)]
+)
+@pytest.mark.usefixtures("preview")
+def test_a_preview_tells_of_an_instance_that_makes_no_way(
+    before: object, after: object, planned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    hooks = once_more()
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    call(hooks["proxy-1-makes-way"], before, after)
+    call(hooks["proxy-1-is-planned"], None)
+    assert warned == ([] if planned else [replacement.UNPLANNED.format(proxy="proxy-1")])
+
+
+def test_the_first_instance_is_no_surprise(monkeypatch: pytest.MonkeyPatch) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    call(graph_of(LAB_PAIR).hooks["proxy-0-is-planned"], None)
+    assert warned == []
+
+
 def instance_type(configuration: Configuration) -> None:
     become_pair(configuration)
     configuration["causeway:proxy"]["instance_type"] = "c6in.xlarge"
@@ -112,12 +163,13 @@ def pinned(configuration: Configuration) -> None:
 
 @pytest.mark.parametrize("change", [instance_type, pinned])
 def test_what_changes_an_instance_changes_the_mark_of_its_role(change: object) -> None:
-    before, after = graph_of(LAB_PAIR), run_stack("lab", change=change)  # type: ignore[arg-type]
+    before, after = graph_of(LAB_PAIR), run_stack(LAB_SINGLE, change=change)  # type: ignore[arg-type]
     for proxy in ("proxy-0", "proxy-1"):
         key, instance = f"{ROLE}::{proxy}-role", f"aws:ec2/instance:Instance::{proxy}-instance"
         marks = [graph.resources[key]["inputs"]["tags"][replacement.MARK] for graph in (before, after)]
         assert marks[0] != marks[1]
-        assert after.resources[key]["hooks"] == {"before_update": [f"{proxy}-makes-way"]}
+        makes_way = [f"{proxy}-makes-way"]
+        assert after.resources[key]["hooks"] == {"before_create": makes_way, "before_update": makes_way}
         profile = f"aws:iam/instanceProfile:InstanceProfile::{proxy}-profile"
         assert profile in after.resources[instance]["dependsOn"]
         assert key in after.resources[profile]["dependsOn"]
@@ -126,8 +178,8 @@ def test_what_changes_an_instance_changes_the_mark_of_its_role(change: object) -
 def test_no_hook_stands_in_the_way_of_destroying_a_stack() -> None:
     """Delete hooks would: the engine refuses to delete what has them, unless it runs the program."""
     for entry in graph_of(LAB_PAIR).resources.values():
-        assert entry.get("hooks", {}).keys() <= {"before_update"}
+        assert entry.get("hooks", {}).keys() <= {"before_create", "before_update"}
 
 
 def test_a_single_proxy_makes_way_for_nobody() -> None:
-    assert graph_of("lab").hooks == {}
+    assert graph_of(LAB_SINGLE).hooks == {}

@@ -28,8 +28,14 @@ def test_defaults() -> None:
     assert settings.underlay_mtu == 9001
     assert settings.install_packages is True
     assert settings.drillable is False
-    assert settings.redundancy is Redundancy.SINGLE
+    assert settings.redundancy is Redundancy.PAIR
     assert settings.access.user == "admin"
+
+
+def test_without_a_word_it_is_a_pair_and_needs_what_a_pair_needs() -> None:
+    config = base()
+    del config["redundancy"]
+    assert problems_of(config) == ["proxy.havip", "api"]
 
 
 def test_keys_with_and_without_namespace_are_the_same() -> None:

@@ -6,6 +6,7 @@ from lab.providers.aws.function import Function
 from lab.providers.aws.functions.get_ami import GetAmi
 from lab.providers.aws.functions.get_availability_zones import GetAvailabilityZones
 from lab.providers.aws.functions.get_instance_type import GetInstanceType, GetInstanceTypeOffering
+from lab.providers.aws.functions.get_network_interface import GetNetworkInterface, GetNetworkInterfaces
 from lab.providers.aws.functions.get_parameter import GetParameter
 from lab.providers.aws.functions.get_policy_document import GetPolicyDocument
 from lab.providers.aws.functions.get_subnet import GetSubnet
@@ -18,6 +19,8 @@ _TYPES: tuple[type[Function], ...] = (
     GetCallerIdentity,
     GetInstanceType,
     GetInstanceTypeOffering,
+    GetNetworkInterface,
+    GetNetworkInterfaces,
     GetParameter,
     GetPartition,
     GetPolicyDocument,

@@ -1,0 +1,28 @@
+"""What becomes of open connections when a single proxy becomes a pair, or the reverse: said in the preview."""
+
+from __future__ import annotations
+
+import pulumi
+
+from components.plan import Plan, Redundancy
+from components.previous import Previous
+
+_PAUSE = "open connections pause for some seconds, in which both ends of their tunnels change their address"
+TO_PAIR = (
+    f"redundancy: single → pair: {_PAUSE}. They keep the single proxy's own source address, which does not move: so "
+    "the pair's first failover or switch resets them. Connections begun after this update live through that too"
+)
+TO_SINGLE = (
+    "redundancy: pair → single: the proxy that goes has the other one take over first, if it is active; then "
+    f"{_PAUSE}. They keep the pair's source address, which the proxy that stays has until its next boot"
+)
+
+
+def announce_change(plan: Plan, previous: Previous) -> None:
+    """A warning ahead of everything else, in a run that changes the redundancy of a stack that is there."""
+    notices = {
+        (Redundancy.SINGLE, Redundancy.PAIR): TO_PAIR,
+        (Redundancy.PAIR, Redundancy.SINGLE): TO_SINGLE,
+    }
+    if previous.redundancy is not None and (previous.redundancy, plan.redundancy) in notices:
+        pulumi.log.warn(notices[previous.redundancy, plan.redundancy])

@@ -1,0 +1,147 @@
+"""The real engine: what a stack was before is known in a preview, and who goes leaves before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+import pytest
+
+from components import departure
+from components.departure import Departure
+from components.plan import Redundancy
+from components.previous import Previous, previous_stack
+from components.way_in import Done, WayIn
+from lab.engine.context import EngineContext
+from lab.engine.events import ProgressEvent
+from lab.engine.operations import destroy, preview, up
+from lab.errors import LabError
+from tests.lab.engine_testing import context
+from tests.unit.provider_cloud import running_cloud
+
+pytestmark = pytest.mark.lab
+PROXIES = ("proxy-0", "proxy-1")
+PAIR = Previous(redundancy=Redundancy.PAIR, proxies={name: f"ssh-of-{name}" for name in PROXIES})
+
+
+class Stack:
+    """As many proxies as its redundancy says, an address each, and a first step that the rest waits for."""
+
+    def __init__(self, base: EngineContext) -> None:
+        self._base = base
+        self.seen: list[str] = []
+        self.known: list[Previous] = []
+        self.refuses = False
+
+    def up(self, redundancy: Redundancy) -> dict[str, list[str]]:
+        """Run the program; `seen`: who was asked, and ends of changes, in order; `known`: what it was before."""
+        self._forget()
+        made = replace(self._base, program=self._program(redundancy))
+        return up(made, on_event=self._note).summary
+
+    def preview(self, redundancy: Redundancy) -> None:
+        """Likewise."""
+        self._forget()
+        preview(replace(self._base, program=self._program(redundancy)), on_event=self._note)
+
+    def destroy(self) -> None:
+        """Without the program."""
+        destroy(self._base)
+
+    def run_script(self, way: WayIn, script: str, *, within_s: float) -> Done:
+        """In place of SSH."""
+        assert within_s > 0
+        self.seen.append(f"{'makes way' if 'makes_way now' in script else 'leaves'} {way.host}")
+        return Done(status=int(self.refuses), said="no switch" if self.refuses else "")
+
+    def _forget(self) -> None:
+        self.seen.clear()
+        self.known.clear()
+
+    def _note(self, event: ProgressEvent) -> None:
+        if event.phase == "done" and event.op in ("create", "update", "delete"):
+            self.seen.append(f"{event.op} {event.name}")
+
+    def _program(self, redundancy: Redundancy) -> Callable[[], None]:
+        def program() -> None:
+            previous = previous_stack()
+            self.known.append(previous)
+            names = PROXIES[: redundancy.proxies]
+            leaving = {name: ssh for name, ssh in previous.proxies.items() if name not in names}
+            first: list[pulumi.Resource] = []
+            if redundancy is Redundancy.SINGLE:
+                hooks = Departure(_Access(), _Host(), leaving).hooks()  # type: ignore[arg-type]
+                first = [aws.ec2.Eip("stays-alone", domain="vpc", opts=pulumi.ResourceOptions(hooks=hooks))]
+            proxies = [self._proxy(name, redundancy, first) for name in names]
+            changed = first[0] if first else proxies[0]
+            pulumi.export("plan", {"redundancy": previous.output(redundancy, changed)})
+            ssh = {name: {"role": "proxy", "ssh": {"host": f"ssh-of-{name}"}} for name in names}
+            pulumi.export("hosts", {**ssh, "func-0": {"role": "func", "ssh": {"host": "elsewhere"}}})
+
+        return program
+
+    def _proxy(self, name: str, redundancy: Redundancy, first: list[pulumi.Resource]) -> pulumi.Resource:
+        opts = pulumi.ResourceOptions(depends_on=first)
+        made: pulumi.Resource = aws.ec2.Eip(name, domain="vpc", tags={"of": redundancy}, opts=opts)
+        return made
+
+
+class _Host:
+    def __init__(self) -> None:
+        self.plan = self
+        self.name = "proxy-0"
+
+
+class _Access:
+    user = "admin"
+
+    def way_in(self, _: _Host) -> pulumi.Output[list[Any]]:
+        return pulumi.Output.all("ssh-of-proxy-0", pulumi.Output.secret("key"), None)
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    with running_cloud() as cloud:
+        made = Stack(context(tmp_path / "pulumi", cloud.aws.config, {}))
+        monkeypatch.setattr(departure, "run_script", made.run_script)
+        yield made
+
+
+def test_what_a_stack_was_is_known_from_its_second_run_on(stack: Stack) -> None:
+    stack.preview(Redundancy.PAIR)
+    assert stack.known == [Previous()]
+    stack.up(Redundancy.PAIR)
+    assert stack.known == [Previous()]
+    stack.preview(Redundancy.SINGLE)
+    assert stack.known == [PAIR]
+    assert stack.seen == []
+
+
+def test_who_goes_leaves_first_and_nothing_keeps_the_stack_from_being_destroyed(stack: Stack) -> None:
+    stack.up(Redundancy.PAIR)
+    stack.up(Redundancy.SINGLE)
+    assert stack.seen == [
+        "makes way ssh-of-proxy-1",
+        "leaves ssh-of-proxy-1",
+        "create stays-alone",
+        "update proxy-0",
+        "delete proxy-1",
+    ]
+    stack.destroy()
+
+
+def test_who_cannot_leave_stays_and_nothing_changes(stack: Stack) -> None:
+    stack.up(Redundancy.PAIR)
+    stack.refuses = True
+    with pytest.raises(LabError, match="the pair stays as it is, because of proxy-1: no switch"):
+        stack.up(Redundancy.SINGLE)
+    assert stack.seen == ["makes way ssh-of-proxy-1"]
+    stack.refuses = False
+    assert stack.up(Redundancy.SINGLE)["delete"] == ["proxy-1"]
+    assert stack.known == [PAIR], "a run that failed has not become what the stack was"
+    assert stack.up(Redundancy.SINGLE) == {}
+    assert stack.up(Redundancy.PAIR)["create"] == ["proxy-1"]
