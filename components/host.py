@@ -46,17 +46,21 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class HostArgs:
-    """What a host is, and where it stands; `profile` gives it a role, by name; `hooks`: of its instance."""
+    """What a host is, and where it stands; `profile` gives it a role, by name; `hooks`: of its instance.
+
+    `any_source`: whether it may send with addresses that AWS does not have at it.
+    """
 
     host: HostPlan
     place: Place
     placement_group: pulumi.Input[str] | None = None
     profile: pulumi.Input[str] | None = None
     hooks: pulumi.ResourceHookBinding | None = None
+    any_source: bool = False
 
 
 class Host(pulumi.ComponentResource):
-    """One instance: IMDSv2 only, encrypted disk, source/dest check on (its default).
+    """One instance: IMDSv2 only, encrypted disk, source/dest check on where nothing else is asked for.
 
     Replaced, it is deleted first: its private address can be held by one instance at a time. `reachable` is
     what must exist before the operator's SSH gets through to `ssh_host`.
@@ -94,6 +98,7 @@ class Host(pulumi.ComponentResource):
             key_name=args.place.key.name,
             placement_group=args.placement_group,
             iam_instance_profile=args.profile,
+            source_dest_check=not args.any_source,
             metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
                 http_endpoint="enabled",
                 http_tokens="required",

@@ -127,6 +127,7 @@ class Proxies(pulumi.ComponentResource):
             placement_group=spread,
             profile=roles[proxy.name].profile_name,
             hooks=None if self._args.plan.pair is None else self._replacements.of_instance(proxy.name),
+            any_source=self._args.plan.pair is not None,  # ADR 12
         )
         return Host(proxy.name, host_args, self._child)
 
@@ -139,6 +140,7 @@ class Proxies(pulumi.ComponentResource):
             proxy=proxy.plan,
             instance_id=proxy.instance_id,
             reserved=() if pair is None else (pair.havips[tenant.name].reservation,),
+            any_source=pair is not None,  # ADR 12
             tags=network.tags,
         )
         # By the place on the proxy that it takes, not by tenant: who gets a place that another tenant leaves in the

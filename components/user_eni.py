@@ -22,6 +22,7 @@ class UserEniArgs:
     proxy: HostPlan
     instance_id: pulumi.Input[str]
     reserved: Sequence[pulumi.Resource]  # addresses that AWS must not choose for it
+    any_source: bool  # whether packets may leave it with addresses that AWS does not have at it
     tags: Mapping[str, str]
 
 
@@ -52,6 +53,7 @@ class UserEni(pulumi.ComponentResource):
             subnet_id=args.subnet_id,
             private_ips=[str(address)] if address else None,
             security_groups=[args.group_id],
+            source_dest_check=not args.any_source,
             description=f"Causeway: tenant {args.tenant.name} on {proxy_name}",
             tags=tagged(
                 args.tags,

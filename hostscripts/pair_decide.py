@@ -4,7 +4,7 @@ Rules:
   1. MASTER: take the addresses, claim them all at once, look in the metadata until all are there, repeat what is
      refused. All there: it is whole, and deaf to adverts, so that one which wakes from a hang cannot demote it.
   2. The kernel follows AWS: an address is here while the metadata lists it here, or a claim for it is under way. So the
-     old one forwards until the new one has taken over.
+     old one forwards until the new one has taken over, and a second longer: packets are still on their way to it.
   3. One that was whole and lost an address stands aside: the other took over. It listens again once it hears the
      other's adverts, or the HaVip is silent for a second (then the other is dead), or its patience ends.
   4. While both claim, the one with the higher index stands aside.
@@ -25,6 +25,7 @@ from typing import Any, Protocol
 STARTING, STANDBY, ACTIVE, YIELDING, FAULT = "starting", "standby", "active", "yielding", "fault"
 LONG_AGO = -1e6
 
+LINGER_S = 1.0
 GRANT_TAKES_S = 10.0  # AWS moves an address some time after it said yes
 BACK_OFF_S, BACK_OFF_MAX_S = 0.2, 2.0
 GIVE_UP_S = 5.0  # claims that AWS refuses
@@ -73,6 +74,7 @@ class Seen:
     """Of one HaVip. None: not known. `got`: seen here since the claim began."""
 
     listed: bool | None = None
+    gone_at: float = LONG_AGO  # since when it is not listed
     in_kernel: bool | None = None
     got: bool = False
     claiming: bool = False
@@ -182,6 +184,8 @@ class Decider:
         self.metadata_at, self.claims_from = now, min(self.claims_from, now)
         contested = False
         for seen, is_listed in zip(self.seen, listed, strict=True):
+            if seen.listed and not is_listed:
+                seen.gone_at = now
             seen.listed = is_listed
             if not is_listed and seen.got:
                 contested = True
@@ -277,6 +281,7 @@ class Decider:
     def tick(self, now: float) -> None:
         """A few times a second."""
         self.now = now
+        self._kernel_follows()
         self._decide()
 
     # ── active ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -347,6 +352,8 @@ class Decider:
     def _kernel_follows(self) -> None:
         for i, seen in enumerate(self.seen):
             wanted = True if self.memory.phase == ACTIVE else seen.listed
+            if wanted is False and self.now - seen.gone_at < LINGER_S:
+                continue
             if wanted is not None and seen.in_kernel is not None and wanted != seen.in_kernel:
                 self._set_address(i, wanted)
 

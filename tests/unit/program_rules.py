@@ -125,10 +125,12 @@ def root_disks_are_encrypted(graph: Graph) -> Iterator[str]:
             yield key
 
 
-def source_dest_check_stays_on(graph: Graph) -> Iterator[str]:
-    """On is the default; nobody turns it off."""
+def source_dest_check_is_off_on_a_pair_alone(graph: Graph) -> Iterator[str]:
+    """Its proxies and their ENIs send with HaVips that have just left, or are just coming."""
+    is_pair = graph.outputs["plan"]["redundancy"] == "pair"
     for key, entry in graph.of_type(INSTANCE, ENI).items():
-        if entry["inputs"].get("sourceDestCheck", True) is not True:
+        is_proxys = entry["inputs"]["tags"]["causeway:role"] in ("proxy", "user-eni")
+        if entry["inputs"].get("sourceDestCheck", True) is (is_pair and is_proxys):
             yield key
 
 
@@ -220,7 +222,7 @@ RULES: tuple[Rule, ...] = (
     packages_can_be_fetched,
     imdsv2_is_required,
     root_disks_are_encrypted,
-    source_dest_check_stays_on,
+    source_dest_check_is_off_on_a_pair_alone,
     everything_is_tagged,
     no_floating_address_is_an_input,
     addresses_are_freed_before_they_are_taken,

@@ -106,7 +106,7 @@ def test_two_that_stand_aside_for_each_other_with_half_of_the_addresses_are_one_
     world.aws.refused = {(1, 2)}
     world.passes(4.5)
     world.heal()
-    assert world.until(lambda: world.owner() is not None, 5), world.story()
+    assert world.until(lambda: world.owner() is not None, 6), world.story()
 
 
 def test_what_was_asked_before_a_sleep_says_nothing_after_it() -> None:
