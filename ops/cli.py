@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from lab.errors import LabError
+from lab.signals import end_in_order_when_told
 from ops.stack import LAB_STACK, Stack, open_stack
 
 app = typer.Typer(
@@ -152,6 +153,7 @@ def wide_console() -> Console:
 
 def main() -> None:
     """Run; what is meant for a person needs no traceback."""
+    end_in_order_when_told()
     try:
         app()
     except LabError as error:

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 import typer
 from rich.console import Console
@@ -15,6 +14,7 @@ from lab.cli import faults, hosts, output, stack
 from lab.commands.tools import with_system_directories
 from lab.errors import LabError, is_full_disk
 from lab.paths import home
+from lab.signals import end_in_order_when_told
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,18 +41,13 @@ app.command()(faults.unblock)
 app.command()(faults.weather)
 
 
-def interrupt(_signum: int, _frame: FrameType | None) -> None:
-    """As Ctrl-C does."""
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """Run; a LabError is for a person and needs no traceback."""
     os.environ["PATH"] = with_system_directories(os.environ.get("PATH", os.defpath))
     if sys.stdin is None:  # closed by the caller
         sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - until this process ends
     output.name_standard_output()
-    signal.signal(signal.SIGTERM, interrupt)  # so that what ends us ends what we started, in order
+    end_in_order_when_told()
     interrupted, broken_pipe = 128 + signal.SIGINT, 128 + signal.SIGPIPE  # as shells count
     try:
         status_code = app(standalone_mode=False)

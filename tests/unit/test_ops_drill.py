@@ -6,6 +6,7 @@ import io
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -601,3 +602,19 @@ def test_one_proxy_cannot_switch() -> None:
     single = replace(pair.healthy(), hosts={"proxy-0": pair.proxy("proxy-0", active=True, pair=False)})
     with pytest.raises(OpsError, match="nobody to switch to"):
         ready_to_switch(compare(pair.outputs(pair=False), single))
+
+
+def test_a_drill_that_is_told_to_end_heals_what_it_broke() -> None:
+    script = (
+        "import os, signal, time, ops.cli\n"
+        "def app():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM); time.sleep(10)\n"
+        "    finally:\n"
+        "        print('healed', flush=True)\n"
+        "ops.cli.app = app\n"
+        "ops.cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "healed\n"
+    assert done.returncode != 0
