@@ -88,6 +88,7 @@ def test_schema_takes_what_pulumi_makes_of_numbers_and_booleans() -> None:
         ("access.mode", "vpn"),
         ("redundancy", "triple"),
         ("proxy.havip", "shared"),
+        ("proxy.advert_ms", 25),
         ("api", {"way": "nat"}),
         ("api", {"endpoint_address": "192.168.4.200"}),
         ("private_key", "in plain text"),
