@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
+from components.host_state import packages_state
 from components.planning import make_plan
 from components.schema import SCHEMA_FILE, schema_text, stack_schema
 from components.settings import load_settings
@@ -65,6 +67,16 @@ def test_every_key_of_a_stack_file_is_commented(file: Path) -> None:
         opens = text == "config:" or (text.startswith("causeway:") and text.endswith(":"))
         assert is_comment or opens or explained, f"{file.name}: no comment above: {line}"
         explained = is_comment
+
+
+def test_what_an_image_must_have_is_what_hosts_are_told_to_have() -> None:
+    text = (SCHEMA_FILE.parent / "Pulumi.prod.yaml").read_text(encoding="utf-8")
+    listed = re.search(r"lists \((.*); for a pair's proxies also (.*?)\)", re.sub(r"\s+#\s", " ", text))
+    assert listed is not None
+    of_all, of_proxies = (set(names.split(", ")) for names in listed.groups())
+    pair = make_plan(load_settings(base("pair")), "test")
+    assert of_all == set(packages_state(pair, pair.func_hosts[0])["packages"])
+    assert of_all | of_proxies == set(packages_state(pair, pair.proxies[0])["packages"])
 
 
 @pytest.mark.parametrize("name", ["created", "pair", "existing"])
