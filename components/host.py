@@ -48,7 +48,8 @@ class Place:
 class HostArgs:
     """What a host is, and where it stands; `profile` gives it a role, by name; `hooks`: of its instance.
 
-    `any_source`: whether it may send with addresses that AWS does not have at it.
+    `any_source`: whether it is made to send with addresses that AWS does not have at it, too. One that is there already
+    stays as it was.
     """
 
     host: HostPlan
@@ -60,7 +61,7 @@ class HostArgs:
 
 
 class Host(pulumi.ComponentResource):
-    """One instance: IMDSv2 only, encrypted disk, source/dest check on where nothing else is asked for.
+    """One instance: IMDSv2 only, encrypted disk, source/dest check on unless made without.
 
     Replaced, it is deleted first: its private address can be held by one instance at a time. `reachable` is
     what must exist before the operator's SSH gets through to `ssh_host`.
@@ -113,9 +114,7 @@ class Host(pulumi.ComponentResource):
                 hooks=args.hooks,
                 delete_before_replace=True,
                 depends_on=[args.place.key.pair],
-                # A new Debian image must not replace a host that carries traffic. Who wants that says so: the
-                # setting `ami` pins an image, and the preview of a change of it shows each replacement.
-                ignore_changes=None if args.place.image.pinned else ["ami"],
+                ignore_changes=_left_alone(args) or None,
             ),
         )
 
@@ -137,3 +136,12 @@ class Host(pulumi.ComponentResource):
             ),
         )
         return address, association
+
+
+def _left_alone(args: HostArgs) -> list[str]:
+    # A new Debian image must not replace a host that carries traffic. Who wants that says so: the setting `ami`
+    # pins an image, and the preview of a change of it shows each replacement.
+    image = [] if args.place.image.pinned else ["ami"]
+    # The provider changes the check by the instance's id, which AWS refuses once there is a second ENI. Made with
+    # it off, and never changed. For the others it stays what it is to be: on (ADR 3).
+    return [*image, "source_dest_check"] if args.any_source else image

@@ -127,7 +127,7 @@ class Proxies(pulumi.ComponentResource):
             placement_group=spread,
             profile=roles[proxy.name].profile_name,
             hooks=None if self._args.plan.pair is None else self._replacements.of_instance(proxy.name),
-            any_source=self._args.plan.pair is not None,  # ADR 12
+            any_source=True,  # ADR 12: of a single proxy too, because it cannot be changed once it has user ENIs
         )
         return Host(proxy.name, host_args, self._child)
 

@@ -10,7 +10,7 @@ from components.previous import Previous
 _PAUSE = "open connections pause for some seconds, in which both ends of their tunnels change their address"
 TO_PAIR = (
     f"redundancy: single → pair: {_PAUSE}. They keep the single proxy's own source address, which does not move: so "
-    "the pair's first failover or switch resets them. Connections begun after this update live through that too"
+    "a failover or switch of the pair may cut them. Connections begun after this update live through that too"
 )
 TO_SINGLE = (
     "redundancy: pair → single: the proxy that goes has the other one take over first, if it is active; then "

@@ -20,7 +20,7 @@ import pulumi
 from components.access import OperatorAccess
 from components.host import Host
 from components.host_scripts import Step, step_script
-from components.way_in import Done, NoWayInError, WayIn, run_script
+from components.way_in import Done, NoAnswerError, NoWayInError, WayIn, run_script
 
 MARK = "causeway:instance"  # a tag
 ANYWAY = "CAUSEWAY_CUT_CONNECTIONS"  # a variable in the environment of `pulumi up`
@@ -28,6 +28,7 @@ UNPLANNED = (
     "{proxy} will be made anew without stepping aside first: if it is active, the other proxy takes over as after any "
     "loss. To have it step aside, replace its role too: --replace '**{proxy}-role' --replace '**{proxy}-instance'"
 )
+MEND_SILENT = "mend it, or power it off in AWS: if it is active, the other proxy takes over then"
 STEP_WITHIN_S = 90.0
 READY_WITHIN_S = 1800.0  # the proxy before: instance, first boot, packages, all concerns
 
@@ -112,16 +113,21 @@ class Replacements:
             # One that is lost is to be replaced; one that is active, and hidden from us only, fails over.
             pulumi.log.warn(f"{proxy} cannot be asked to step aside, and is changed all the same: {error}")
             return
+        except NoAnswerError as error:
+            raise _refusal(proxy, str(error), MEND_SILENT) from error
         if done.status != 0:
-            raise RuntimeError(
-                f"{proxy} is left as it is: {done.said}\n"
-                f"mend the other proxy first; or, to cut connections, set {ANYWAY}=yes and run this again"
-            )
+            raise _refusal(proxy, done.said, "mend the other proxy first")
         pulumi.log.info(f"{proxy}: {done.said}")
 
     async def _way_in(self, proxy: str) -> WayIn:
         host, private_key, via = await _known(self._access.way_in(self._hosts[proxy]))
         return WayIn(host=host, user=self._access.user, private_key=private_key, via=via)
+
+
+def _refusal(proxy: str, said: str, mend: str) -> RuntimeError:
+    return RuntimeError(
+        f"{proxy} is left as it is: {said}\n{mend}; or, to cut connections, set {ANYWAY}=yes and run this again"
+    )
 
 
 async def _known(output: pulumi.Output[Any]) -> Any:

@@ -35,7 +35,9 @@ __all__ = [
 _HOSTS = whole_number(1, 65_531, "what a subnet of AWS can hold")
 _MTU = whole_number(1280, VPC_MTU_BYTES, "from what any path carries to what a VPC carries")
 _ENIS = whole_number(2, 64, "a host's own and at least one for a tenant")
-_ADVERT_MS = whole_number(20, 1000, "milliseconds from one advert to the next")
+_ADVERT_MS = whole_number(
+    20, 1000, "milliseconds from one advert to the next, which VRRP counts in hundredths of a second", step=10
+)
 _ENI_ADDRESSES = whole_number(1, 64, "private IPv4 addresses of one ENI")
 
 
@@ -91,7 +93,7 @@ class Proxy(Group):
     advert_ms: Annotated[int, _ADVERT_MS] = Field(
         default=100,
         description="How often the active one of a pair says that it lives, in milliseconds. It is missed after a "
-        "little more than three; more of them where machines stand still for that long.",
+        "little more than three; more of them where machines stand still for that long. A multiple of 10.",
     )
     instance_type: Annotated[str, words.INSTANCE_TYPE] = Field(
         description="Its ENIs but one are the number of tenants that fit: c6in.large has 3, so 2 tenants.",

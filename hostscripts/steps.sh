@@ -47,7 +47,7 @@ stays_alone() {
   until has_everything; do
     if ((SECONDS >= deadline)); then
       echo "causeway: error: the other proxy has the pair's addresses, and would take all connections with it: have this one" \
-        "take over first (python -m ops switch), or keep the pair" >&2
+        "take over first (python -m ops switch; or power the other one off), or keep the pair" >&2
       exit 1
     fi
     sleep 0.5

@@ -13,9 +13,10 @@ _NETWORK = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})/(\d{1,2})", re.ASCII)
 _ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}", re.ASCII)
 
 
-def whole_number(least: int, most: int, why: str) -> Leaf:
-    """A whole number within bounds; `why` says where the bounds come from."""
-    rule = f"must be a whole number from {least} to {most}: {why}"
+def whole_number(least: int, most: int, why: str, *, step: int = 1) -> Leaf:
+    """A whole number within bounds, of which `step` is a divisor too; `why` says where the rule comes from."""
+    multiple = "" if step == 1 else f" that is a multiple of {step}"
+    rule = f"must be a whole number from {least} to {most}{multiple}: {why}"
 
     def parse(value: object) -> int:
         # The digits are bounded: Python makes no number of very many, nor text of a very large number.
@@ -27,11 +28,14 @@ def whole_number(least: int, most: int, why: str) -> Leaf:
             raise MisfitError(rule, f"write a number without quotes, such as {least}")
         if not least <= number <= most:
             raise MisfitError(rule, f"the nearest that is allowed is {least if number < least else most}")
+        if number % step:
+            below = number - number % step
+            raise MisfitError(rule, f"did you mean {below} or {below + step}?")
         return number
 
     # Pulumi quotes what it rewrites at the top level of a stack file.
     schema = {"type": ["integer", "string"], "pattern": "^[0-9]+$", "minimum": least, "maximum": most}
-    return Leaf(parse, schema)
+    return Leaf(parse, schema if step == 1 else {**schema, "multipleOf": step})
 
 
 def _boolean(value: object) -> bool:

@@ -138,7 +138,7 @@ WITH_ANOTHER = '{"state": "active", "whole": true, "peer": "127.0.0.1"}'
         (ALONE, "now", ""),
         (WITH_ANOTHER, "now", ""),  # one that has left
         ('{"state": "active", "whole": false, "peer": "192.0.2.1"}', "now", "python -m ops switch"),
-        ('{"state": "standby", "whole": false, "peer": "192.0.2.1"}', "now", "python -m ops switch"),
+        ('{"state": "standby", "whole": false, "peer": "192.0.2.1"}', "now", "or power the other one off"),
         ("half a te", "now", "python -m ops switch"),
         (None, "other_one_is_gone", ""),
         (ALONE, "other_one_is_gone", ""),

@@ -125,12 +125,18 @@ def root_disks_are_encrypted(graph: Graph) -> Iterator[str]:
             yield key
 
 
-def source_dest_check_is_off_on_a_pair_alone(graph: Graph) -> Iterator[str]:
-    """Its proxies and their ENIs send with HaVips that have just left, or are just coming."""
+def source_dest_check_is_off_on_proxies_alone(graph: Graph) -> Iterator[str]:
+    """A pair and its user ENIs send with HaVips that have just left, or are just coming.
+
+    A single proxy may become one of a pair, and no instance that has a second ENI can have its check changed: so its
+    own is off too, and an instance that is there already is left alone. User ENIs follow the redundancy.
+    """
     is_pair = graph.outputs["plan"]["redundancy"] == "pair"
     for key, entry in graph.of_type(INSTANCE, ENI).items():
-        is_proxys = entry["inputs"]["tags"]["causeway:role"] in ("proxy", "user-eni")
-        if entry["inputs"].get("sourceDestCheck", True) is (is_pair and is_proxys):
+        role = entry["inputs"]["tags"]["causeway:role"]
+        is_off = role == "proxy" or (role == "user-eni" and is_pair)
+        is_left_alone = "sourceDestCheck" in entry.get("ignoreChanges", ())
+        if entry["inputs"].get("sourceDestCheck", True) is is_off or is_left_alone is not (role == "proxy"):
             yield key
 
 
@@ -222,7 +228,7 @@ RULES: tuple[Rule, ...] = (
     packages_can_be_fetched,
     imdsv2_is_required,
     root_disks_are_encrypted,
-    source_dest_check_is_off_on_a_pair_alone,
+    source_dest_check_is_off_on_proxies_alone,
     everything_is_tagged,
     no_floating_address_is_an_input,
     addresses_are_freed_before_they_are_taken,

@@ -37,6 +37,7 @@ class SshServer:
     host_key: paramiko.PKey = field(default_factory=make_key)
     connections: int = 0
     refuse_first: int = 0  # so many connections are hung up on before the server answers
+    starts_commands: bool = True  # else nobody hears what becomes of one
     forwarded: list[tuple[str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -96,6 +97,8 @@ class _Session(paramiko.ServerInterface):
 
     def request(self, channel: paramiko.Channel, message: paramiko.Message) -> None:
         """Also of a signal for the command, which paramiko's servers refuse."""
+        if not self._server.starts_commands:
+            return
         body = paramiko.Message(message.get_remainder())
         if body.get_text() != "signal":
             channel._handle_request(message)  # type: ignore[attr-defined]
@@ -146,7 +149,11 @@ class _Session(paramiko.ServerInterface):
             if not self._transport.is_active():
                 return
             channel = self._transport.accept(10)
-        with channel, socket.create_connection(destination) as stream:
+        with (
+            suppress(EOFError),
+            channel,
+            socket.create_connection(destination) as stream,
+        ):  # the client is gone
             back = threading.Thread(target=_pump, args=(channel, stream), daemon=True)
             back.start()
             _pump(stream, channel)

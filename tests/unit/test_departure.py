@@ -11,7 +11,7 @@ import pytest
 
 from components import departure
 from components.replacement import ANYWAY
-from components.way_in import Done, NoWayInError, WayIn
+from components.way_in import Done, NoAnswerError, NoWayInError, WayIn
 from tests.unit.program import COMMAND, LAB_PAIR, LAB_SINGLE, graph_of, run_stack
 from tests.unit.pulumi_mocks import Graph, Hook, Json
 
@@ -128,6 +128,37 @@ def test_the_operator_may_cut_connections(
     leave()
     assert hosts.asked == [(PROXY_1, "makes_way"), (PROXY_1, "apply_concern")]
     assert ANYWAY in warned[-1]
+
+
+def test_one_that_does_not_come_to_an_end_keeps_the_pair(hosts: Hosts) -> None:
+    hosts.answers[PROXY_1, "makes_way"] = NoAnswerError("198.19.0.3: not done within 90 s")
+    with pytest.raises(
+        RuntimeError,
+        match=r"because of proxy-1: .*not done within 90 s\nmend it, or power it off.*CAUSEWAY_CUT",
+    ):
+        leave()
+    assert hosts.asked == [(PROXY_1, "makes_way")]
+
+
+def test_the_operator_may_go_on_without_its_answer(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch, warned: list[str]
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "info", lambda text, *_: told.append(text))
+    for word in ("makes_way", "apply_concern"):
+        hosts.answers[PROXY_1, word] = NoAnswerError("198.19.0.3: not done within 90 s")
+    monkeypatch.setenv(ANYWAY, "yes")
+    leave()
+    assert hosts.asked == [(PROXY_1, "makes_way"), (PROXY_1, "apply_concern")]
+    assert [ANYWAY in said and "not done" in said for said in warned[-2:]] == [True, True]
+    assert not [said for said in told if "has left" in said], "nobody knows"
+
+
+def test_the_one_that_stays_is_not_to_be_powered_off(hosts: Hosts) -> None:
+    hosts.answers[PROXY_1, "makes_way"] = NoWayInError("timed out")
+    hosts.answers["198.19.0.2", "other_one_is_gone"] = NoAnswerError("198.19.0.2: not done within 90 s")
+    with pytest.raises(RuntimeError, match=r"because of proxy-0: .*not done within 90 s\nmend it first; or"):
+        leave()
 
 
 @pytest.mark.parametrize("lives", [True, False])

@@ -97,6 +97,20 @@ def test_an_error_of_the_cloud_is_one_line_with_its_code(cloud: Resources) -> No
     assert "\n" not in str(caught.value)
 
 
+def test_the_check_of_an_instance_with_two_interfaces_cannot_be_changed(cloud: Resources) -> None:
+    """As with the real provider, which names the instance and not its interface."""
+    _, subnet_id = subnet(cloud)
+    ami = cloud.aws.call("ssm", "get_parameter", Name=DEBIAN_13)["Parameter"]["Value"]
+    inputs = {"ami": ami, "instanceType": "t3.small", "subnetId": subnet_id, "sourceDestCheck": False}
+    instance, old, state = cloud.create(INSTANCE, "i", inputs)
+    assert state["sourceDestCheck"] is False, "it is made with the check off"
+    eni, _, _ = cloud.create(ENI, "second", {"subnetId": subnet_id})
+    cloud.create(ATTACHMENT, "a", {"instanceId": instance, "networkInterfaceId": eni, "deviceIndex": 1})
+    new = cloud.checked(INSTANCE, "i", {**inputs, "sourceDestCheck": True}, old)
+    with pytest.raises(AwsError, match="ModifyInstanceAttribute: InvalidInstanceID: "):
+        cloud.provider.update(urn(INSTANCE, "i"), instance, old, state, new, preview=False)
+
+
 def test_an_endpoint_that_does_not_answer_is_an_error_and_not_a_hang() -> None:
     provider = AwsProvider(Aws(NOWHERE))
     inputs = provider.check(urn(VPC, "v"), {}, {"cidrBlock": "10.0.0.0/16"}, b"").inputs

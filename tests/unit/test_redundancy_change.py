@@ -51,3 +51,8 @@ def test_nothing_is_said_at_first_and_where_nothing_changes(
 ) -> None:
     run(None if before is None else graph_of(before).outputs, preview=True)
     assert not set(warned) & NOTICES
+
+
+def test_what_becomes_of_a_single_proxys_connections_is_not_promised() -> None:
+    """A switch can leave them alive: the new proxy sends with their address, and the old one forwards for a while."""
+    assert "a failover or switch of the pair may cut them" in redundancy_change.TO_PAIR

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from components import replacement
-from components.way_in import Done, NoWayInError, WayIn
+from components.way_in import Done, NoAnswerError, NoWayInError, WayIn
 from tests.unit.program import LAB_PAIR, LAB_SINGLE, Configuration, become_pair, graph_of, run_stack
 from tests.unit.program_rules_pair import ROLE
 from tests.unit.pulumi_mocks import Hook
@@ -86,6 +86,15 @@ def test_the_active_one_stays_while_the_other_cannot_serve(
     ) as refusal:
         call(first)
     assert "proxy-0 is left as it is" in str(refusal.value)
+
+
+def test_one_that_does_not_come_to_an_end_stays(first: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be active, and nobody knows whether the other could serve."""
+    answer(monkeypatch, NoAnswerError("198.19.0.2: not done within 90 s; it said: nothing"))
+    with pytest.raises(
+        RuntimeError, match=r"left as it is: .*not done within 90 s.*\nmend it, or power it off.*CAUSEWAY_CUT"
+    ):
+        call(first)
 
 
 def test_the_operator_may_cut_connections(first: Hook, monkeypatch: pytest.MonkeyPatch) -> None:

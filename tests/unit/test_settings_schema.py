@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
+from components.host_state import packages_state
 from components.planning import make_plan
 from components.schema import SCHEMA_FILE, schema_text, stack_schema
 from components.settings import load_settings
@@ -67,6 +69,16 @@ def test_every_key_of_a_stack_file_is_commented(file: Path) -> None:
         explained = is_comment
 
 
+def test_what_an_image_must_have_is_what_hosts_are_told_to_have() -> None:
+    text = (SCHEMA_FILE.parent / "Pulumi.prod.yaml").read_text(encoding="utf-8")
+    listed = re.search(r"lists \((.*); for a pair's proxies also (.*?)\)", re.sub(r"\s+#\s", " ", text))
+    assert listed is not None
+    of_all, of_proxies = (set(names.split(", ")) for names in listed.groups())
+    pair = make_plan(load_settings(base("pair")), "test")
+    assert of_all == set(packages_state(pair, pair.func_hosts[0])["packages"])
+    assert of_all | of_proxies == set(packages_state(pair, pair.proxies[0])["packages"])
+
+
 @pytest.mark.parametrize("name", ["created", "pair", "existing"])
 def test_valid_configurations_satisfy_the_schema(name: str) -> None:
     assert not errors(stack_file(base(name)))
@@ -88,6 +100,7 @@ def test_schema_takes_what_pulumi_makes_of_numbers_and_booleans() -> None:
         ("access.mode", "vpn"),
         ("redundancy", "triple"),
         ("proxy.havip", "shared"),
+        ("proxy.advert_ms", 25),
         ("api", {"way": "nat"}),
         ("api", {"endpoint_address": "192.168.4.200"}),
         ("private_key", "in plain text"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from components.way_in import Done, NoWayInError, WayIn, run_script
+from components.way_in import MOST_SAID_BYTES, Done, NoAnswerError, NoWayInError, WayIn, run_script
 from tests.unit.ssh_server import USER, SshServer, private_text
 
 KEY = paramiko.RSAKey.generate(2048)
@@ -44,9 +46,52 @@ def test_through_a_bastion(way: WayIn, server: SshServer) -> None:
     assert server.forwarded == [("127.0.0.1", server.port)]
 
 
-def test_a_silent_script_is_given_up(way: WayIn) -> None:
-    with pytest.raises(TimeoutError):
-        run_script(way, "exec sleep 20\n", within_s=0.3)
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exec sleep 20\n", "nothing"),
+        ("echo one; exec sleep 20\n", "one"),
+        ("while sleep 0.1; do echo more; done\n", "more\n"),  # a byte now and then is no reason to wait on
+        ("exec >&- 2>&-; sleep 20\n", "nothing"),  # all is said, and the status does not come
+    ],
+)
+@pytest.mark.parametrize("via", [None, "127.0.0.1"])
+def test_a_script_is_given_up_whatever_it_says(way: WayIn, script: str, said: str, via: str | None) -> None:
+    began = time.monotonic()
+    with pytest.raises(NoAnswerError, match=rf"^127\.0\.0\.1: not done within 0\.5 s; it said: {said}"):
+        run_script(replace(way, via=via), script, within_s=0.5)
+    assert time.monotonic() - began < 5
+
+
+def test_a_host_that_takes_nobodys_command_is_given_up(
+    way: WayIn, server: SshServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose processes hang answers the log-in, and then no more."""
+    monkeypatch.setattr(server, "starts_commands", False)
+    with pytest.raises(NoAnswerError, match="not done within"):
+        run_script(way, "true\n", within_s=0.5)
+
+
+def test_a_host_that_is_lost_meanwhile(way: WayIn, server: SshServer) -> None:
+    threading.Timer(0.5, server.hang_up).start()
+    with pytest.raises(NoAnswerError, match="the connection was lost; it said: begun"):
+        run_script(way, "echo begun; exec sleep 20\n", within_s=10)
+
+
+def test_one_that_ends_before_it_took_all_of_the_script(way: WayIn) -> None:
+    script = "echo enough; exit 4\n" + "# more\n" * 1_000_000
+    assert run_script(way, script, within_s=20) == Done(status=4, said="enough")
+
+
+def test_what_a_script_says_does_nothing_to_a_terminal(way: WayIn) -> None:
+    script = r"printf 'a\tb\r\n\033[2Jc\007\302\233d\342\200\256e\177ü\n'"
+    assert run_script(way, f"{script}\n", within_s=10).said == "a\tb\n[2Jcdeü"
+
+
+def test_no_more_is_kept_than_the_end(way: WayIn) -> None:
+    said = run_script(way, "head -c 1000000 /dev/zero | tr '\\0' x; echo end\n", within_s=20).said
+    assert said.endswith("xend")
+    assert len(said) < MOST_SAID_BYTES
 
 
 def test_a_host_that_is_not_there(way: WayIn, server: SshServer) -> None:

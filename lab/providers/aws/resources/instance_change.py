@@ -39,8 +39,8 @@ def apply(aws: Aws, object_id: str, state: Values, new: Values, changed: Set[str
 
 
 def set_source_dest_check(aws: Aws, object_id: str, *, on: bool) -> None:
-    """Of the primary interface: AWS refuses it for the instance once there is a second one."""
-    _modify_interface(aws, object_id, SourceDestCheck={"Value": on})
+    """By the instance's id, as the real provider does: AWS refuses that once it has a second interface."""
+    _modify(aws, object_id, SourceDestCheck={"Value": on})
 
 
 def set_credits(aws: Aws, object_id: str, new: Values) -> None:
