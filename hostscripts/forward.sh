@@ -7,7 +7,8 @@
 # state: {"tenants": [{"tenant", "namespace", "tunnel": "mgre1", "user": "user1", "overlay", "destinations": […]}]}
 # A destination that is taken away takes its open connections along. Everything else is counted in `dropped`; so is
 # what would leave with an overlay address, because nat is not there: conntrack would keep such a flow untranslated as
-# long as it lasts. Applied last for the same reason. MSS is clamped to the smaller MTU of both sides, in both
+# long as it lasts. Applied last for the same reason. Nor does anything leave with an address that is not this
+# namespace's, whatever conntrack was told: a pair's user ENI has no source/dest check (ADR 12). MSS is clamped to the smaller MTU of both sides, in both
 # directions. The namespace itself answers to ICMP only, and by a sync link to the other
 # proxy's conntrackd. The root namespace never forwards.
 
@@ -49,6 +50,7 @@ forwards() {
   chain untranslated {
     type filter hook postrouting priority srcnat + 50; policy accept;
     oifname \"$user\" ip saddr $overlay counter name dropped drop
+    oifname \"$user\" fib saddr type != local counter name dropped drop
   }
 $ICMP_ONLY"
   router_settings_are "$tunnel" "$user"

@@ -314,7 +314,7 @@ imds() {
     fi
   done < <(
     printf '%s\n' "${@/#/url = $IMDS_URL/meta-data/}" |
-      curl -s --noproxy '*' --connect-timeout 1 --max-time 5 -H "X-aws-ec2-metadata-token: $token" \
+      curl -s --noproxy '*' --connect-timeout 1 --max-time 5 -H @<(printf 'X-aws-ec2-metadata-token: %s' "$token") \
         -w '\n=%{http_code} %{url_effective}\n' -K -
   )
 }

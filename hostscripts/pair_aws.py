@@ -26,6 +26,7 @@ KEY, SECRET, TOKEN = (
     re.compile(r"[A-Za-z0-9/+=]+"),
     re.compile(r"[A-Za-z0-9/+=_-]+"),
 )
+LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: *([0-9]{1,9})(?=\r\n|$)")
 CODE = re.compile(r"<Code>([A-Za-z.]{1,60})</Code>")
 
 
@@ -66,7 +67,7 @@ async def http(
             )
         try:
             writer.write(request.encode())
-            head, _, body = (await read_all(reader)).decode("utf-8", "replace").partition("\r\n\r\n")
+            head, _, body = (await read_answer(reader)).decode("utf-8", "replace").partition("\r\n\r\n")
         finally:
             writer.transport.abort()  # whatever it still had to say
     words = head.split(maxsplit=2)
@@ -75,14 +76,18 @@ async def http(
     return Answer(int(words[1]), body)
 
 
-async def read_all(reader: asyncio.StreamReader) -> bytes:
-    """Until the end, or as much as any honest answer has."""
-    answer = b""
-    while len(answer) < ANSWER_BYTES:
+async def read_answer(reader: asyncio.StreamReader) -> bytes:
+    """To its end: what the server says of it, or that it closes, or as much as any honest answer has."""
+    answer, size = b"", ANSWER_BYTES
+    while len(answer) < size:
         part = await reader.read(ANSWER_BYTES)
         if not part:
             break
         answer += part
+        head, end, _ = answer.partition(b"\r\n\r\n")
+        length = LENGTH.search(head) if end else None
+        if length:
+            size = min(len(head) + len(end) + int(length[1]), ANSWER_BYTES)
     return answer
 
 
@@ -93,13 +98,15 @@ class Metadata:
     host: str
     _token: str = ""
 
-    async def local_ipv4s(self, macs: Iterable[str]) -> dict[str, set[str]]:
-        """The private addresses that AWS has at each of these NICs; none where it is not attached."""
+    async def local_ipv4s(self, macs: Iterable[str]) -> dict[str, set[str] | None]:
+        """The private addresses that AWS has at each of these NICs. None: it knows no such NIC."""
         unique = sorted(set(macs))
         texts = await asyncio.gather(
             *(self._get(f"meta-data/network/interfaces/macs/{mac}/local-ipv4s") for mac in unique)
         )
-        return {mac: set((text or "").split()) for mac, text in zip(unique, texts, strict=True)}
+        return {
+            mac: None if text is None else set(text.split()) for mac, text in zip(unique, texts, strict=True)
+        }
 
     async def credentials(self) -> Credentials:
         """Those of the instance's role. What is not of the right form is refused."""
@@ -119,18 +126,25 @@ class Metadata:
     async def _get(self, path: str) -> str | None:
         """The text, or None where there is nothing at this path."""
         for _ in range(2):
-            if not self._token:
-                seconds = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_LASTS_S)}
-                self._token = (await self._ask("PUT", "api/token", seconds)).body.strip()
-            answer = await self._ask("GET", path, {"X-aws-ec2-metadata-token": self._token})
+            token = self._token or await self._new_token()
+            answer = await self._ask("GET", path, {"X-aws-ec2-metadata-token": token})
+            if answer.status == 200:
+                return answer.body
+            if answer.status == 404:
+                return None
+            self._token = ""
             if answer.status != 401:
                 break
-            self._token = ""
-        if answer.status == 404:
-            return None
-        if answer.status != 200:
-            raise MetadataError(f"HTTP {answer.status}")
-        return answer.body
+        raise MetadataError(f"HTTP {answer.status}")
+
+    async def _new_token(self) -> str:
+        seconds = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_LASTS_S)}
+        answer = await self._ask("PUT", "api/token", seconds)
+        token = answer.body.strip()
+        if answer.status != 200 or not TOKEN.fullmatch(token):
+            raise MetadataError(f"no token: HTTP {answer.status}")
+        self._token = token
+        return token
 
     async def _ask(self, method: str, path: str, headers: Mapping[str, str]) -> Answer:
         lines = [f"{method} /latest/{path} HTTP/1.0", f"Host: {self.host}", "Content-Length: 0"]
@@ -169,7 +183,7 @@ class Ec2:
         )
         headers = signed(self._authority, self.region, body, credentials, datetime.now(UTC))
         lines = ["POST / HTTP/1.0", *(f"{name}: {value}" for name, value in headers.items())]
-        request = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])
+        request = "\r\n".join([*lines, "Connection: close", f"Content-Length: {len(body)}", "", body])
         try:
             answer = await http(self._host, self._port, request, CLAIM_TAKES_S, self._tls, self.connect_to)
         except (OSError, TimeoutError, ValueError) as error:

@@ -4,7 +4,7 @@ Rules:
   1. MASTER: take the addresses, claim them all at once, look in the metadata until all are there, repeat what is
      refused. All there: it is whole, and deaf to adverts, so that one which wakes from a hang cannot demote it.
   2. The kernel follows AWS: an address is here while the metadata lists it here, or a claim for it is under way. So the
-     old one forwards until the new one has taken over, and a second longer: packets are still on their way to it.
+     old one forwards until the new one has taken over, and some seconds longer: packets still come to it.
   3. One that was whole and lost an address stands aside: the other took over. It listens again once it hears the
      other's adverts, or the HaVip is silent for a second (then the other is dead), or its patience ends.
   4. While both claim, the one with the higher index stands aside.
@@ -25,7 +25,7 @@ from typing import Any, Protocol
 STARTING, STANDBY, ACTIVE, YIELDING, FAULT = "starting", "standby", "active", "yielding", "fault"
 LONG_AGO = -1e6
 
-LINGER_S = 1.0
+LINGER_S = 5.0  # AWS moves an address within 4 s, measured elsewhere, and the metadata may be ahead of that
 GRANT_TAKES_S = 10.0  # AWS moves an address some time after it said yes
 BACK_OFF_S, BACK_OFF_MAX_S = 0.2, 2.0
 GIVE_UP_S = 5.0  # claims that AWS refuses
@@ -33,7 +33,7 @@ SILENCE_S, PATIENCE_S, NOBODY_TOOK_S, NOBODY_ACTIVE_S = 1.0, 30.0, 2.0, 2.0
 OFFER_S = 15.0  # how often one that serves with a broken path offers its place
 START_S = 20.0
 WELL_FOR_S = 2.0
-HEALTH_TAKES_S, METADATA_TAKES_S = 15.0, 5.0
+HEALTH_TAKES_S, METADATA_SILENT_S = 15.0, 5.0
 RESYNC_S = 60.0
 ASK_S = 0.3
 CALM_S = 3.0  # a machine that stood still has much to catch up with, and would miss adverts
@@ -65,7 +65,7 @@ class Memory:
     deaf: bool = False  # adverts of the other are dropped
     was_whole: bool = False
     last_resort: bool = False  # serves with a broken path
-    clean: bool = True  # has nothing of other times to forget
+    clean: bool = False  # has nothing of other times to forget
     distrust: int = 0
 
 
@@ -142,9 +142,9 @@ class Decider:
         self.platform = next(i for i, havip in enumerate(self.havips) if not havip.namespace)
         self.started_at = self.aside_at = self.metadata_at = self.master_at = self.well_at = self.now
         self.heard_at = self.pong_at = self.peer_pong_at = self.asked_at = self.resynced_at = LONG_AGO
-        self.woke_at, self.claims_from = self.now, self.now + METADATA_TAKES_S
+        self.woke_at, self.claims_from = self.now, self.now + METADATA_SILENT_S
         self.calm_at = LONG_AGO
-        self.is_back_at_once = False
+        self.is_back_at_once = self.has_lost = False
         if self.memory.aside:
             self.effects.set_aside(True)
         self.effects.set_deaf(self.memory.deaf)
@@ -196,10 +196,14 @@ class Decider:
             for seen in self.seen:
                 seen.got = bool(seen.listed)
             if self.is_whole():
+                self.has_lost = False
                 if not self.memory.was_whole:
                     self._becomes_whole()
                 if not self.memory.deaf:
                     self.effects.set_deaf(True)
+            elif self.memory.was_whole and not self.has_lost:
+                self.has_lost = True  # or one answer was wrong: it looks again
+                self.effects.look_at_metadata()
             elif self.memory.was_whole:
                 self.calm_at = now + CALM_S  # it was not heard, without knowing why
                 self._stand_aside(YIELDING, "the other one took over")
@@ -274,7 +278,7 @@ class Decider:
         self.effects.say(f"did not run for {slept_s:.1f} s")
         self._drop_claims()
         self.memory.was_whole = True
-        self.woke_at, self.claims_from = now, now + METADATA_TAKES_S
+        self.woke_at, self.claims_from = now, now + METADATA_SILENT_S
         self.calm_at = now + CALM_S
         self.effects.look_at_metadata()
 
@@ -311,8 +315,8 @@ class Decider:
         self.effects.look_at_metadata()
 
     def _claim_what_lacks(self, *, only_unlisted: bool = True) -> None:
-        if not self.has_credentials or self.now < self.claims_from:
-            return
+        if not self.has_credentials or self.now < self.claims_from or self.memory.was_whole:
+            return  # who was whole and lost does not take back, but stands aside
         for i, seen in enumerate(self.seen):
             is_lacking = not (only_unlisted and seen.listed) and self.now - seen.granted_at >= GRANT_TAKES_S
             if is_lacking and not seen.claiming and self.now >= seen.claim_at:
@@ -366,7 +370,7 @@ class Decider:
     def _stand_aside(self, phase: str, reason: str) -> None:
         self.memory.aside = True
         self.effects.set_aside(True)
-        self.is_back_at_once = False
+        self.is_back_at_once = self.has_lost = False
         self.aside_at = self.pong_at = self.now
         self.heard_at = self.asked_at = LONG_AGO
         self.effects.say(f"stands aside: {reason}")
@@ -385,8 +389,9 @@ class Decider:
         self._enter(STANDBY, reason)
 
     def _look_for_the_other(self) -> None:
-        if self.seen[self.platform].listed:
-            self.pong_at = self.now  # the HaVip is here: only the adverts tell
+        platform = self.seen[self.platform]
+        if platform.listed or platform.in_kernel:
+            self.pong_at = self.now  # this kernel would answer: only the adverts tell
         else:
             self._ask(self.havips[self.platform].address)
 
@@ -493,11 +498,12 @@ class Decider:
                 self.broken = f"{havip.name}: {seen.health}"
             if self.broken:
                 return
-        if self.unready or (self.memory.phase != STARTING and self.now - self.started_at < METADATA_TAKES_S):
-            return  # one that was renewed has only just asked
+        has_only_just_asked = self.memory.phase != STARTING and self.now - self.started_at < METADATA_SILENT_S
+        if self.unready or has_only_just_asked:  # as one that was renewed has
+            return
         if not self.has_credentials:
             self.unready = "the metadata has no credentials"
-        elif self.seen[self.platform].listed is None or self.now - self.metadata_at > METADATA_TAKES_S:
+        elif self.seen[self.platform].listed is None or self.now - self.metadata_at > METADATA_SILENT_S:
             self.unready = "the metadata is silent"
 
     def _resync(self) -> None:

@@ -191,4 +191,9 @@ def _enter(namespace: int) -> None:
 
 
 def _text(file: int) -> str:
-    return os.pread(file, FILE_BYTES, 0).decode()
+    """All of it, from the beginning: a read of such a file ends at a page, however much is asked for."""
+    os.lseek(file, 0, os.SEEK_SET)
+    parts = []
+    while part := os.read(file, FILE_BYTES):
+        parts.append(part)
+    return b"".join(parts).decode()

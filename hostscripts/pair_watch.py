@@ -21,7 +21,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -42,6 +42,10 @@ SELDOM_S, OFTEN_S, OFTEN_PER_NIC_S = 1.0, 0.05, 0.01
 CREDENTIALS_EVERY_S = 30.0  # AWS has new ones five minutes before the old ones end
 SYNC_EVERY_S = float(os.environ.get("CAUSEWAY_SYNC_EVERY_S", "15"))
 SWITCHES = 5
+ROOT_TABLES = ("inet causeway_tunnel", "inet causeway_pair")
+TENANT_TABLES = ("inet causeway_forward", "ip causeway_nat")
+COMMAND_TAKES_S, RESYNC_TAKES_S = 10.0, 60.0
+DEAFNESS_EVERY_S = 30.0  # should somebody have made the table anew
 TELL_AFTER_S = 0.5
 
 
@@ -136,7 +140,7 @@ class Watcher:
         self.credentials: Credentials | None = None
         self.tasks: set[asyncio.Task[None]] = set()
         self.claims: set[asyncio.Task[None]] = set()
-        self.look_now, self.renew_now = asyncio.Event(), asyncio.Event()
+        self.look_now, self.renew_now, self.resync_now = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.deaf_wanted, self.deaf_changes = memory.deaf, asyncio.Event()
         self.adverts = Adverts(conf.peer)
         self.paths: list[DataPath | None] = [None] * len(conf.havips)
@@ -155,8 +159,9 @@ class Watcher:
             memory=memory,
         )
 
-    async def run(self, events: int) -> None:
-        """For ever."""
+    async def run(self, events: int, part: str) -> None:
+        """For ever. `part`: the beginning of a line of events that had been read already."""
+        self.part = part.encode()
         names = " ".join(havip.name for havip in self.conf.havips)
         self.say(f"{names} of {self.conf.own}, with {self.conf.peer}")
         self.events = events
@@ -168,6 +173,7 @@ class Watcher:
         self.goes_on(self.credentials_are_watched())
         self.goes_on(self.deafness_follows())
         self.goes_on(self.sync_is_watched())
+        self.goes_on(self.resyncs())
         gc.freeze()
         await self.ticks()
 
@@ -202,6 +208,7 @@ class Watcher:
     def events_are_read(self, events: int) -> None:
         """Lines of keepalived's, and of /opt/causeway/pair's."""
         *lines, self.part = (self.part + os.read(events, 1 << 16)).split(b"\n")
+        renew = False
         for line in lines:
             words = line.decode("utf-8", "replace").split()
             if len(words) >= 3 and words[0] == "INSTANCE":
@@ -210,10 +217,12 @@ class Watcher:
             elif words == ["switch"]:
                 self.decider.switch_is_wanted(self.now())
             elif words == ["renew"]:
-                self.is_renewed()
+                renew = True  # after all that was said with it
             elif words:
                 say(f"not understood: {' '.join(words)[:100]}")
         self.tell()
+        if renew:
+            self.is_renewed()
 
     def adverts_are_read(self) -> None:
         """Now and then, because nothing hurries but to know of them when keepalived says that there were none."""
@@ -229,7 +238,8 @@ class Watcher:
         os.set_inheritable(self.events, True)
         interpreter = sys.orig_argv[: -len(sys.argv)]
         memory = json.dumps(asdict(self.decider.memory))
-        os.execv(sys.executable, [*interpreter, sys.argv[0], memory, str(self.events)])
+        part = self.part.decode("utf-8", "replace")
+        os.execv(sys.executable, [*interpreter, sys.argv[0], memory, str(self.events), part])
 
     async def ticks(self) -> None:
         while True:
@@ -252,10 +262,20 @@ class Watcher:
                 self.say_if_new("metadata", str(error))
             else:
                 self.say_if_new("metadata", "")
-                listed = [havip.address in found[havip.mac] for havip in self.conf.havips]
-                self.decider.metadata_lists(listed, asked_at, self.now())
+                listed = [havip.address in (found[havip.mac] or ()) for havip in self.conf.havips]
+                if doubtful := self.contradicts(found):
+                    self.say_if_new("metadata", f"knows no {doubtful}, which is here")
+                else:
+                    self.decider.metadata_lists(listed, asked_at, self.now())
                 self.tell()
             await self.waits(self.look_now, often_s if self.decider.wants_to_look_often() else SELDOM_S)
+
+    def contradicts(self, found: Mapping[str, set[str] | None]) -> str:
+        """A NIC that is here, and whole, but not in the metadata."""
+        for havip, seen in zip(self.conf.havips, self.decider.seen, strict=True):
+            if found[havip.mac] is None and seen.health == "ok":
+                return havip.mac
+        return ""
 
     async def credentials_are_watched(self) -> None:
         """So that a claim has them at hand."""
@@ -321,7 +341,7 @@ class Watcher:
             havip=havip.address,
             address="" if tenant else self.conf.own,
             tunnel=self.conf.tunnels.get(tenant, ""),
-            tables=("inet causeway_forward", "ip causeway_nat") if tenant else ("inet causeway_tunnel",),
+            tables=TENANT_TABLES if tenant else ROOT_TABLES,
         )
         for changes in path.changes:
             self.loop.add_reader(changes, self.path_has_changed, number)
@@ -381,7 +401,7 @@ class Watcher:
             if not failed:
                 self.decider.deaf_is(deaf, self.now())
             if failed or self.deaf_wanted == deaf:
-                await self.waits(self.deaf_changes, SELDOM_S if failed else 3600)
+                await self.waits(self.deaf_changes, SELDOM_S if failed else DEAFNESS_EVERY_S)
                 self.deaf_changes.clear()
 
     def set_address(self, havip: int, here: bool) -> None:
@@ -426,11 +446,17 @@ class Watcher:
             self.decider.is_answered(address, self.now())
 
     def resync(self) -> None:
-        self.goes_on(self.resyncs())
+        self.resync_now.set()
 
     async def resyncs(self) -> None:
-        self.tell()  # it reads `role`
-        self.say_if_new("resync", await failure_of(str(HERE / "pair"), "resync"))
+        """One at a time."""
+        while True:
+            await self.resync_now.wait()
+            self.resync_now.clear()
+            self.tell()  # it reads `role`
+            self.say_if_new(
+                "resync", await failure_of(str(HERE / "pair"), "resync", deadline_s=RESYNC_TAKES_S)
+            )
 
     def record(self, to: str, reason: str) -> int:
         at = int(time.time())
@@ -481,20 +507,25 @@ async def output_of(*command: str) -> str:
     return (await ran(*command))[1]
 
 
-async def failure_of(*command: str) -> str:
+async def failure_of(*command: str, deadline_s: float = COMMAND_TAKES_S) -> str:
     """ "" if it succeeded, else why not."""
-    status, _, errors = await ran(*command)
+    status, _, errors = await ran(*command, deadline_s=deadline_s)
     return "" if status == 0 else errors.strip() or f"exit status {status}"
 
 
-async def ran(*command: str) -> tuple[int, str, str]:
-    """Exit status, output, errors."""
+async def ran(*command: str, deadline_s: float = COMMAND_TAKES_S) -> tuple[int, str, str]:
+    """Exit status, output, errors. One that takes too long is killed."""
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(*command, stdin=nothing, stdout=pipe, stderr=pipe)
     except OSError as error:
         return 127, "", str(error)
-    output, errors = await process.communicate()
+    try:
+        output, errors = await asyncio.wait_for(process.communicate(), deadline_s)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return 124, "", f"{command[0]} did not end within {deadline_s:.0f} s"
     return process.returncode or 0, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
 
 
@@ -505,24 +536,25 @@ def ends_on_an_error(loop: asyncio.AbstractEventLoop, context: dict[str, object]
     os._exit(1)
 
 
-async def watch(memory: Memory, events: int) -> None:
+async def watch(memory: Memory, events: int, part: str) -> None:
     """Until it is ended."""
     asyncio.get_running_loop().set_exception_handler(ends_on_an_error)
     os.umask(0o077)
     os.environ["PATH"] = os.environ.get("CAUSEWAY_PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
     watcher = Watcher(configuration((DIRECTORY / "watch.conf").read_text()), memory)
     notify("READY=1")
-    await watcher.run(events if events >= 0 else os.open(DIRECTORY / "events", os.O_RDWR | os.O_NONBLOCK))
+    if events < 0:
+        events = os.open(DIRECTORY / "events", os.O_RDWR | os.O_NONBLOCK)
+    await watcher.run(events, part)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`arguments`: none, or what a renewed one goes on with: its memory, and the FIFO of events."""
-    memory, events = (
-        (Memory(**json.loads(arguments[0])), int(arguments[1]))
-        if arguments
-        else (Memory(since=int(time.time())), -1)
-    )
-    asyncio.run(watch(memory, events))
+    """`arguments`: none, or what a renewed one goes on with: memory, FIFO of events, half a line from it."""
+    if arguments:
+        memory, events, part = arguments
+        asyncio.run(watch(Memory(**json.loads(memory)), int(events), part))
+    else:
+        asyncio.run(watch(Memory(since=int(time.time())), -1, ""))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ addresses_by_mac() {
   printf '}'
 }
 
-told() { "${ASK[@]}" -H "X-aws-ec2-metadata-token: $token" "$IMDS/meta-data/network/interfaces/macs/$1"; }
+told() { "${ASK[@]}" -H @<(printf 'X-aws-ec2-metadata-token: %s' "$token") "$IMDS/meta-data/network/interfaces/macs/$1"; }
 
 connections_by_namespace() {
   local path count comma=''

@@ -51,6 +51,16 @@ def test_without_nat_nothing_leaves_and_it_is_counted(path: Sandbox) -> None:
     assert client_seen(path) == "172.16.101.10"
 
 
+def test_nothing_leaves_with_an_address_of_somebody_else_and_it_is_counted(own_path: Sandbox) -> None:
+    """As a connection would that conntrack was told by another proxy."""
+    own_path.apply("nat", tenants(NAT | {"snat_to": "172.16.101.77"}))
+    before = dropped(own_path)
+    assert no_way(own_path, "func", "172.16.101.4")
+    assert dropped(own_path) > before
+    own_path.run("ip -n tenant-alpha addr add 172.16.101.77/32 dev user1")
+    assert client_seen(own_path) == "172.16.101.77"
+
+
 @pytest.fixture
 def talking(sandbox: Sandbox) -> Sandbox:
     """No nat and no forward yet, and a func host that already sends, without a pause, to one that would answer."""

@@ -272,12 +272,59 @@ def test_the_active_one_tells_every_connection_and_a_standby_forgets_them_and_as
     wait_until("it asks", lambda: proxy.sandbox.run("cat /run/conntrackd || true").splitlines() == asked)
 
 
-def test_one_that_was_never_active_forgets_nothing(proxy: PairHost) -> None:
-    proxy.sandbox.run("rm -f /run/conntrackd; mkdir -p /run/root/run/causeway/sync")
-    proxy.sandbox.run("touch /run/root/run/causeway/sync/tenant-alpha.conf")
+def test_who_has_just_started_forgets_what_a_former_watcher_may_have_left(proxy: PairHost) -> None:
+    proxy.sandbox.run(
+        "mkdir -p /run/root/run/causeway/sync; touch /run/root/run/causeway/sync/tenant-alpha.conf"
+    )
+    proxy.sandbox.run("kill -KILL $(pgrep -f [p]air_watch.py); rm -f /run/conntrackd")
+    proxy.watch()
+    asked = ["conntrackd -f internal", "conntrackd -F", "conntrackd -n"]
+    wait_until("it asks", lambda: proxy.sandbox.run("cat /run/conntrackd || true").splitlines() == asked)
+
+
+def test_with_as_many_destinations_as_there_may_be_it_sees_every_route_and_address(proxy: PairHost) -> None:
+    for number in range(60):
+        proxy.sandbox.run(f"ip -n tenant-alpha route add 10.77.{number}.0/24 dev user1")
+        proxy.sandbox.run(f"ip -n tenant-alpha addr add 10.200.{number}.1/32 dev user1")
+    proxy.becomes_active()
+    wait_until("the addresses are here", all_here(proxy))
+    told = proxy.wait_for(alarms=[])["havips"]["tenant-alpha"]
+    assert (told["health"], told["kernel"]) == ("ok", True)
+    proxy.loses(HAVIP, USER_HAVIP)
+    wait_until("the addresses are gone", lambda: proxy.in_kernel() == [])
+
+
+def test_who_is_not_active_makes_no_way_while_aws_still_has_a_havip_here(proxy: PairHost) -> None:
+    proxy.becomes_active()
+    proxy.sandbox.run(f"echo switch 1<>{DIRECTORY}/events")
+    proxy.stands_aside(state="yielding")
+    said = proxy.sandbox.run([PAIR, "step-aside"], ok=False)
+    assert "AWS still has platform, tenant-alpha here" in said
+    proxy.loses(HAVIP, USER_HAVIP)
+    wait_until("it makes way", lambda: proxy.sandbox.run([PAIR, "step-aside"], ok=None))
+
+
+def test_what_keepalived_says_while_the_watcher_is_renewed_is_not_lost(proxy: PairHost) -> None:
+    line = 'INSTANCE "causeway" %s 254\\n'
+    proxy.sandbox.run(f"printf 'renew\\n{line % 'BACKUP'}{line % 'MASTER'}' 1<>{DIRECTORY}/events")
+    proxy.wait_for(state="active", whole=True)
+
+
+def test_half_a_line_is_read_on_by_the_renewed_watcher(proxy: PairHost) -> None:
     proxy.says("BACKUP")
-    proxy.wait_for(state="standby", reason="the other one is active")
-    proxy.sandbox.run("test ! -e /run/conntrackd")
+    proxy.sandbox.run(f"printf 'renew\\nINSTANCE \"cause' 1<>{DIRECTORY}/events")
+    wait_until(
+        "it is renewed",
+        lambda: "phase" in proxy.sandbox.run("cat /proc/$(pgrep -f [p]air_watch.py)/cmdline"),
+    )
+    proxy.sandbox.run(f"printf 'way\" MASTER 254\\n' 1<>{DIRECTORY}/events")
+    proxy.wait_for(state="active", whole=True)
+
+
+def test_without_its_table_it_does_not_stay_active(proxy: PairHost) -> None:
+    proxy.becomes_active()
+    proxy.sandbox.run("nft delete table inet causeway_pair")
+    proxy.wait_for(state="fault", reason="platform: nft table causeway_pair is not there")
 
 
 def test_applying_again_changes_nothing(proxy: PairHost) -> None:

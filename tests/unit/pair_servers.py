@@ -30,6 +30,7 @@ async def serve(
     *,
     tls: ssl.SSLContext | None = None,
     waits_s: float = 0.0,
+    stays_s: float = 0.0,
 ) -> tuple[str, list[str]]:
     """What the client says, and the requests."""
     server = Server()
@@ -41,6 +42,8 @@ async def serve(
         server.requests.append(request)
         await asyncio.sleep(waits_s)
         writer.write(answer(request).encode())
+        await writer.drain()
+        await asyncio.sleep(stays_s)
         writer.close()
 
     running = await asyncio.start_server(one, "127.0.0.1", 0, ssl=tls)

@@ -307,10 +307,13 @@ class World:
     def stands_by(self, proxy: Proxy) -> bool:
         """Ready to take over."""
         return not proxy.is_alive or (
-            proxy.runs
-            and not any(proxy.kernel)
-            and proxy.decider.memory.phase == STANDBY
-            and proxy.keepalived.state == "BACKUP"
+            proxy.runs and proxy.decider.memory.phase == STANDBY and proxy.keepalived.state == "BACKUP"
+        )
+
+    def nothing_lingers(self) -> bool:
+        """An address is in one kernel alone."""
+        return not any(
+            all(here) for here in zip(*(proxy.kernel for proxy in self.proxies if proxy.runs), strict=True)
         )
 
     def story(self, lines: int = 40) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from unittest.mock import patch
 
@@ -85,6 +85,11 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
         assert claimed(lambda _: "HTTP/1.1 200 OK\r\n\r\n", waits_s=5.0)[0] == "no answer"
 
 
+def test_an_answer_ends_where_it_says_although_the_server_stays() -> None:
+    answer = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nyes!"
+    assert claimed(lambda _: answer, stays_s=30.0)[0] == ""
+
+
 def test_https_is_for_the_api_s_name_at_whatever_address() -> None:
     async def claim(server: Server, name: str, trusted: ssl.SSLContext) -> str:
         ec2 = Ec2(f"https://{name}:{server.port}", "us-east-1", "127.0.0.1")
@@ -117,11 +122,15 @@ def test_without_a_context_of_its_own_https_is_verified() -> None:
 class Answers(Metadata):
     """By path, as (status, text); tokens are given out, and refused once if `stale`."""
 
-    def __init__(self, answers: dict[str, tuple[int, str]], stale: int = 0) -> None:
+    def __init__(
+        self, answers: dict[str, tuple[int, str]], stale: int = 0, refusals: Sequence[tuple[int, str]] = ()
+    ) -> None:
         super().__init__("169.254.169.254")
-        self.answers, self.stale, self.tokens = answers, stale, 0
+        self.answers, self.stale, self.tokens, self.refusals = answers, stale, 0, list(refusals)
 
     async def _ask(self, method: str, path: str, headers: object) -> object:  # type: ignore[override]
+        if method == "PUT" and self.refusals:
+            return Answer(*self.refusals.pop())
         if method == "PUT":
             self.tokens += 1
             return Answer(200, f"token-{self.tokens}\n")
@@ -131,6 +140,14 @@ class Answers(Metadata):
         return Answer(*self.answers.get(path.removeprefix("meta-data/"), (404, "")))
 
 
+@pytest.mark.parametrize("refusal", [(503, "later\r\nX-Evil: yes"), (200, "two\r\nlines"), (200, "")])
+def test_what_is_no_token_is_not_used_as_one(refusal: tuple[int, str]) -> None:
+    metadata = Answers({"network/interfaces/macs/02:01/local-ipv4s": (200, "10.0.0.4")}, refusals=[refusal])
+    with pytest.raises(MetadataError, match="no token"):
+        asyncio.run(metadata.local_ipv4s(["02:01"]))
+    assert asyncio.run(metadata.local_ipv4s(["02:01"])) == {"02:01": {"10.0.0.4"}}
+
+
 ROLE = "iam/security-credentials/"
 
 
@@ -138,7 +155,7 @@ def test_a_token_that_is_refused_is_renewed() -> None:
     metadata = Answers({"network/interfaces/macs/02:01/local-ipv4s": (200, "10.0.0.4\n10.0.0.100")}, stale=1)
     assert asyncio.run(metadata.local_ipv4s(["02:01", "02:01", "02:02"])) == {
         "02:01": {"10.0.0.4", "10.0.0.100"},
-        "02:02": set(),
+        "02:02": None,
     }
 
 

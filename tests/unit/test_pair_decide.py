@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pair_decide import Memory
 
 from tests.unit.pair_world import HAVIPS, World, forwards
 
@@ -71,13 +72,42 @@ def test_without_adverts_there_is_one_owner_soon_after_they_are_back(active: int
 @pytest.mark.parametrize("active", [0, 1])
 def test_a_keepalived_that_did_not_read_its_adverts_moves_nothing(active: int) -> None:
     world = standing(active)
-    world.passes(1)
+    world.passes(6)
     standby = world.proxies[1 - active]
     standby.becomes("MASTER")
     assert not any(standby.kernel)
     world.passes(0.1)
     assert world.aws.owner == [active] * len(HAVIPS)
     assert world.until(lambda: world.owner() == active, 1.5), world.story()
+
+
+def test_what_still_comes_to_the_old_one_is_forwarded_where_the_metadata_is_ahead() -> None:
+    world = standing(0)
+    world.passes(1)
+    world.proxies[0].decider.switch_is_wanted(world.now)
+    assert world.until(lambda: world.aws.owner == [1, 1, 1], 2)
+    world.passes(4)
+    assert all(world.proxies[0].kernel)
+    world.passes(3)
+    assert not any(world.proxies[0].kernel)
+
+
+def test_one_answer_of_the_metadata_moves_nothing() -> None:
+    world = standing(0)
+    world.passes(1)
+    proxy = world.proxies[0]
+    proxy.decider.metadata_lists([True, False, True], world.now, world.now)
+    world.passes(10)
+    assert world.owner() == 0, world.story()
+    assert "stands aside" not in "".join(world.log[-3:])
+
+
+def test_a_watcher_that_died_forgets_once_the_other_has_taken_over() -> None:
+    world = standing(0)
+    world.proxies[0].starts(Memory())
+    world.proxies[0].keepalived.state = "none"
+    assert world.until(lambda: world.owner() == 1, 10), world.story()
+    assert world.until(lambda: world.proxies[0].decider.memory.clean, 2)
 
 
 def test_a_renewed_watcher_goes_on_as_what_it_is() -> None:
@@ -164,5 +194,6 @@ def test_after_any_faults_there_is_one_owner_and_the_pair_can_fail_again(
     world.passes(10)
     owner = world.owner()
     assert owner is not None, world.story()
+    assert world.nothing_lingers(), world.story()
     world.kill(owner)
     assert world.until(lambda: world.owner() == 1 - owner, 1.5), world.story()
