@@ -6,6 +6,7 @@ Text loses what moves a terminal's cursor or turns its words around, shapes are 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -50,8 +51,17 @@ Epoch = Annotated[float, Field(strict=True, ge=0, lt=1e11, allow_inf_nan=False)]
 
 def understood(shape: TypeAdapter[Shape], text: str) -> Shape:
     """JSON that a host printed. OpsError, in which no host is named, where that is something else."""
+    return _or_no_sense(lambda: shape.validate_json(text))
+
+
+def words_understood(shape: TypeAdapter[Shape], words: Sequence[str]) -> Shape:
+    """The same of words, which are turned into numbers where the shape has some."""
+    return _or_no_sense(lambda: shape.validate_python(words))
+
+
+def _or_no_sense(read: Callable[[], Shape]) -> Shape:
     try:
-        return shape.validate_json(text)
+        return read()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))

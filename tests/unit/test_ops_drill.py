@@ -22,7 +22,7 @@ from ops.drill import command
 from ops.drill import steps as do
 from ops.drill.catalogue import SCENARIOS
 from ops.drill.faults import HostFaults, LabFaults, RefusedError
-from ops.drill.load import LoadOptions, Offset, parse
+from ops.drill.load import Load, LoadOptions, Offset, parse, require_whole
 from ops.drill.report import one_line, print_summaries, write_json
 from ops.drill.result import (
     Attempt,
@@ -320,9 +320,108 @@ def test_the_loads_report_is_read_in_this_machines_time() -> None:
     assert (result.late_s, result.clock_error_s) == (0.02, 0.002)
 
 
-def test_what_the_load_should_not_say_is_an_error() -> None:
-    with pytest.raises(ValueError, match="surprise"):
-        parse([["surprise"]], Offset(0, 0))
+HOSTILE_RECORDS = {
+    "surprise": "surprise",
+    "nothing": "",
+    "of no number": "flow kept 10 nan 100.0 105.0",
+    "of no end": "late inf",
+    "beyond all numbers": "late 1e999",
+    "of half a byte": "flow kept 1.5 0.1 100.0 105.0",
+    "too short": "flow kept",
+    "too long": "late 1 2 3",
+    "below nothing": "udp -1 2 0 0.3 101.0",
+    "a state that steers": "flow \x1b[2Jkept 10 0.5 100.0 105.0",
+    "a very long number": f"udp {'9' * 900} 2 0 0.3 101.0",
+}
+
+
+@pytest.mark.parametrize("record", HOSTILE_RECORDS.values(), ids=HOSTILE_RECORDS.keys())
+def test_what_the_load_should_not_say_makes_no_sense(record: str) -> None:
+    with pytest.raises(OpsError, match="its answer makes no sense") as told:
+        parse([record.split()], Offset(0, 0))
+    assert told.value.message.isprintable()
+
+
+def whole(**changes: Any) -> LoadResult:
+    """As asked for by LoadOptions(connections=2, silent=1)."""
+    told = load(flow(), flow())
+    both = dict.fromkeys(("udp", "icmp"), told.datagrams["udp"])
+    return replace(told, **{"datagrams": both, **changes})
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (whole(flows=(flow(),)), r"of \(2, 1, 0, 2\) .* it tells of \(1, 1, 0, 2\)"),
+        (whole(silent=()), "tells of"),
+        (whole(datagrams={}), "tells of"),
+        (whole(attempts=(Attempt(outcome="answered", began=1e9, took_s=0.2),)), "another time"),
+        (whole(flows=(flow(), replace(flow(), ended_at=-500.0))), "another time"),
+        (whole(bins=(Bin(at=1e9, echoes=1, tcp=None, udp=None, icmp=None, bulk_bytes=0),)), "another time"),
+    ],
+)
+def test_a_load_tells_of_all_that_was_asked_for_and_of_its_own_time(result: LoadResult, said: str) -> None:
+    options = LoadOptions(connections=2, silent=1)
+    require_whole(whole(), options, 0.0, 10.0)
+    with pytest.raises(OpsError, match=said):
+        require_whole(result, options, 0.0, 10.0)
+
+
+class Talking:
+    """Stands for a stack with a func host whose load says this, and stands for the session and its channel as well."""
+
+    outputs = parse_outputs(pair.outputs_json(), "a stack")
+
+    def __init__(self, out: bytes, err: bytes = b"") -> None:
+        self.hosts = SimpleNamespace(succeed=lambda *_, **__: "/tmp/load")
+        self._out, self._err = io.BytesIO(out), io.BytesIO(err)
+
+    def log_in(self, _host: str) -> Talking:
+        return self
+
+    def get_transport(self) -> Talking:
+        return self
+
+    def open_session(self, **_: Any) -> Talking:
+        return self
+
+    def exec_command(self, _line: str) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+    def sendall(self, _data: bytes) -> None: ...
+
+    def makefile(self, _mode: str) -> io.BytesIO:
+        return self._out
+
+    def recv_stderr(self, size: int) -> bytes:
+        return self._err.read(size)
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "said"),
+    [
+        (b"x" * 2000, b"", "func-0: its answer makes no sense: it has no end"),
+        (b"spam\n" * 4_000_000, b"", "func-0: its answer makes no sense: it has no end"),
+        (b"ready 1\nclock inf\n", b"", "func-0: its answer makes no sense"),
+        (b"ready 1\nclock\n", b"", "func-0: its answer makes no sense"),
+        (b"\xff\xfe\n", b"\x1b[2J\x9bwell\n", "func-0: the load ended: [2J\ufffdwell"),
+        (b"", b"x" * 10_000_000, f"func-0: the load ended: …{'x' * 500}"),
+        (
+            b"",
+            b"172.16.101.4: connection 513 of 1002: timed out\n",
+            "func-0: the load ended: 172.16.101.4: connection 513 of 1002: timed out",
+        ),
+    ],
+)
+def test_a_load_that_is_somebody_elses_ends_in_an_error(out: bytes, err: bytes, said: str) -> None:
+    stack: Any = Talking(out, err)
+    with pytest.raises(OpsError) as told, Load(stack, LoadOptions()):
+        pass
+    assert told.value.message.startswith(said)
+    assert told.value.message.isprintable()
+    assert stack.closed
 
 
 @pytest.mark.parametrize(("connections", "interval_ms"), [(1, 20), (10, 20), (100, 200), (1000, 2000)])
