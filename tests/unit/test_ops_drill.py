@@ -152,6 +152,7 @@ def test_what_is_written_can_be_read_and_names_every_run(tmp_path: Path) -> None
     (kill,) = told["scenarios"]
     assert (kill["scenario"], kill["met"], kill["whole_median_s"]) == ("kill", True, 0.3)
     assert [one["stalls_s"] for one in kill["each"]] == [[0.1], [0.4]]
+    assert kill["each"][0]["datagram_gaps_s"] == {"udp": 0.4}
     assert kill["each"][0]["steady"]["p99_s"] == 0.02
     assert (told["not_run"], told["failed"]) == ({"hang": "no such call"}, {"both": "not well"})
 
@@ -439,6 +440,30 @@ def test_all_scenarios_are_there() -> None:
         "kill", "hang", "unplug-platform", "unplug-user", "keepalived", "conntrackd", "forwarding", "switch",
         "switch-busy", "api-down", "api-slow", "refused", "split", "reboot", "both", "kill-up", "rolling", "idle",
     }  # fmt: skip
+
+
+# Gaps of UDP that were measured on a quiet machine, or 0, and such as a person would call an outage.
+GAPS = {
+    "steady": (0.05, 0.5), "pause": (0.3, 2), "kill": (0.49, 2), "hang": (0.49, 2), "unplug-platform": (0.49, 2),
+    "unplug-user": (0.49, 2), "keepalived": (0, 2), "conntrackd": (0.49, 2), "forwarding": (0, 4),
+    "switch": (0.12, 0.5), "switch-busy": (0.12, 2), "api-down": (6, 9), "api-slow": (4, 6),
+    "refused": (7.6, 11), "split": (0.18, 2), "reboot": (0, 2), "both": (60, None),
+    "kill-up": (0.49, 2), "rolling": (0.27, 0.5), "idle": (0.49, 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["udp", "icmp"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_path_that_was_away_for_too_long_is_said_by_every_scenario(scenario: Any, kind: str) -> None:
+    def said(gap_s: float) -> list[str]:
+        told = {kind: Datagrams(sent=100, lost=3, errors=0, gap_s=gap_s)}
+        summary = summarise(scenario.name, [run(flow(), load=load(flow(), datagrams=told))], scenario.bounds)
+        return [text for text in summary.missed if text.startswith(f"gap of {kind.upper()}")]
+
+    measured, outage = GAPS[scenario.name]
+    assert said(measured) == []
+    assert outage is None or len(said(outage)) == 1
+    assert outage is None or "UDP and ICMP away ≤ " in command.promised(scenario.bounds)
 
 
 UNDOES_ITSELF = ("reboot", "planned switch")
