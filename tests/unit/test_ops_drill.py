@@ -442,7 +442,8 @@ def test_all_scenarios_are_there() -> None:
     }  # fmt: skip
 
 
-# Gaps of UDP that were measured on a quiet machine, or 0, and such as a person would call an outage.
+# A gap that the bound must let pass, and one that it must not. Measured on a quiet machine: kill, hang, unplug, switch
+# and split; on a busy one: rolling and refused. The others are what the scenario itself takes, or like these.
 GAPS = {
     "steady": (0.05, 0.5), "pause": (0.3, 2), "kill": (0.49, 2), "hang": (0.49, 2), "unplug-platform": (0.49, 2),
     "unplug-user": (0.49, 2), "keepalived": (0, 2), "conntrackd": (0.49, 2), "forwarding": (0, 4),
