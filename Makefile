@@ -2,10 +2,10 @@
 SHELL := /usr/bin/env bash
 PYTHON := .venv/bin/python
 
-.PHONY: help setup lab down test check unit e2e pair bench lock schema clean
+.PHONY: help setup lab down test check unit e2e pair drill-figures bench lock schema clean
 
 help: ## Show this list
-	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: ## Install what a fresh Debian machine lacks: Debian packages, .venv
 	@tools/setup.sh
@@ -24,11 +24,14 @@ check: setup ## Format, lint, types, shellcheck, unit tests; under a minute when
 unit: setup ## The fast tests alone
 	@$(PYTHON) -m pytest -q -n auto --dist worksteal -m "not lab and not slow" tests/unit tests/hostscripts
 
-e2e: setup ## The tests with real guests
+e2e: setup ## The tests with real guests, and then four drills
 	@tools/e2e.sh
 
 pair: setup ## Every drill on two proxies of real guests (half an hour; nothing else should run on the machine)
 	@$(PYTHON) -m pytest -q tests/lab/test_drill.py tests/lab/test_pair.py
+
+drill-figures: setup ## Twenty runs each of failovers and a switch, on a pair of its own; writes build/drill-figures.json (hours)
+	@tools/drill_figures.sh
 
 bench: setup ## Measure speed and memory; prints a table, writes build/bench.json
 	@$(PYTHON) -m ops bench

@@ -16,7 +16,7 @@ main() {
   http_port=$(port http_port "$text")
   tcp_port=$(port tcp_port "$text")
   udp_port=$(port udp_port "$text")
-  digest=$(sha256sum "$SERVICE" "$STATE")
+  digest=$(sha256sum "$SERVICE" "$STATE" "$HERE/echo.sh") # which has the unit's properties
   [[ ! -f $RUN/echo ]] || started=$(<"$RUN/echo")
   if [[ $started != "$digest" ]] || ! systemctl is-active --quiet "$UNIT"; then
     service_is_restarted "$http_port" "$tcp_port" "$udp_port"
@@ -31,12 +31,14 @@ port() {
   echo "${BASH_REMATCH[1]}"
 }
 
-# As nobody in particular. The first time there is nothing to stop, and systemctl fails.
+# As nobody in particular, with a descriptor for each of a drill's connections, which are 5,000 at most, and those that
+# come and go. The first time there is nothing to stop, and systemctl fails.
 service_is_restarted() {
   systemctl stop "$UNIT" 2>/dev/null || true
   systemctl reset-failed "$UNIT" 2>/dev/null || true
   run systemd-run --quiet --unit="$UNIT" --description="Causeway: HTTP, TCP and UDP echo" \
     --property=DynamicUser=yes --property=ProtectHome=yes --property=Restart=always --property=RestartSec=1 \
+    --property=LimitNOFILE=16384 \
     /usr/bin/python3 "$SERVICE" "$@"
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,12 +13,15 @@ from typing import Any
 
 import paramiko
 
+from ops.answer import MAX_ANSWER_BYTES, one_line, plain
 from ops.errors import OpsError
 
 CONNECT_DEADLINE_S = 10.0
 COMMAND_DEADLINE_S = 20.0
 REMOTE = Path(__file__).parent / "remote"  # what is run on hosts, as real files
 Stream = Any  # a socket or a paramiko channel
+# What it says there is said by its exceptions, too; without a handler Python prints it as the host sent it.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +35,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Done:
-    """A command that ended."""
+    """A command that ended, and what it said: plain text, which cannot steer a terminal."""
 
     status: int
     out: str
@@ -63,7 +67,9 @@ def connect(stream: Stream, host_id: str, login: Login) -> paramiko.SSHClient:
         ) from error
     except (paramiko.SSHException, OSError, EOFError) as error:
         stream.close()
-        raise OpsError(f"nobody may log in: {error}", hint="is it the key of access.public_key?") from error
+        raise OpsError(
+            f"nobody may log in: {one_line(str(error))}", hint="is it the key of access.public_key?"
+        ) from error
     return ssh
 
 
@@ -91,24 +97,41 @@ def deadline(ssh: paramiko.SSHClient, seconds: float) -> Iterator[Callable[[], b
 def run(
     ssh: paramiko.SSHClient, line: str, *, stdin: bytes = b"", deadline_s: float = COMMAND_DEADLINE_S
 ) -> Done:
-    """Run a shell line to its end. OpsError when the session ends first, or time does."""
+    """Run a shell line to its end. OpsError when the session ends first, or time does, or for a very long answer."""
     with deadline(ssh, deadline_s) as is_over:
         try:
             channel = open_command(ssh, line)
             channel.sendall(stdin)
             channel.shutdown_write()
-            out = b"".join(iter(lambda: channel.recv(1 << 16), b""))
-            err = b"".join(iter(lambda: channel.recv_stderr(1 << 16), b""))
+            out = all_of(channel.recv)
+            err = all_of(channel.recv_stderr)
             status = channel.recv_exit_status()
         except (paramiko.SSHException, OSError, EOFError) as error:
-            reason = f"no answer in {deadline_s:g} s" if is_over() else f"the session ended: {error}"
+            reason = (
+                f"no answer in {deadline_s:g} s"
+                if is_over()
+                else f"the session ended: {one_line(str(error))}"
+            )
             raise OpsError(reason, hint="does the host still run?") from error
     if status == -1:
         reason = (
             f"no answer in {deadline_s:g} s" if is_over() else "the session ended in the middle of a command"
         )
         raise OpsError(reason, hint="does the host still run?")
-    return Done(status, out.decode(errors="replace"), err.decode(errors="replace"))
+    return Done(status, plain(out.decode(errors="replace")), plain(err.decode(errors="replace")))
+
+
+def all_of(receive: Callable[[int], bytes], most_bytes: int = MAX_ANSWER_BYTES) -> bytes:
+    """What comes until the end; OpsError as soon as it is more than any command of ours says."""
+    parts, size = [], 0
+    while part := receive(1 << 16):
+        parts.append(part)
+        size += len(part)
+        if size > most_bytes:
+            raise OpsError(
+                f"its answer is longer than {most_bytes / (1 << 20):g} MiB", hint="log in there and look"
+            )
+    return b"".join(parts)
 
 
 def open_command(ssh: paramiko.SSHClient, line: str) -> paramiko.Channel:
@@ -146,7 +169,7 @@ class Sessions:
         """What a shell line printed that must succeed."""
         done = self.run(host, line, stdin=stdin, deadline_s=deadline_s)
         if done.status:
-            said = (done.err or done.out).strip() or f"exit status {done.status}"
+            said = one_line(done.err or done.out) or f"exit status {done.status}"
             raise OpsError(f"{host}: {line}: {said}", hint="log in there and look")
         return done.out
 

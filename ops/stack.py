@@ -24,6 +24,7 @@ import paramiko
 from lab.daemon.client import Client
 from lab.errors import LabError
 from lab.paths import PROJECT, LabPaths, home
+from ops.answer import one_line
 from ops.errors import OpsError
 from ops.outputs import Host, Outputs, parse_outputs
 from ops.ssh import CONNECT_DEADLINE_S, Login, Sessions, Stream, connect
@@ -128,7 +129,7 @@ class AwsStack(Stack):
             )
         except (OSError, paramiko.SSHException) as error:
             raise OpsError(
-                f"does not answer at {address[0]}: {error}",
+                f"does not answer at {address[0]}: {one_line(str(error))}",
                 hint="does it run, and is your address in access.operator_cidrs?",
             ) from error
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ops.answer import one_line
 from ops.errors import OpsError
 from ops.stack import Stack
 from ops.status.compare import Report, compare
@@ -64,7 +65,7 @@ def switch_now(stack: Stack, active: str) -> str:
     """Ask the active one itself, which refuses if the other one is not ready."""
     done = stack.hosts.run(active, SWITCH_LINE, deadline_s=SWITCH_DEADLINE_S)
     said = (done.err if done.status else done.out).strip().splitlines()
-    last = said[-1].removeprefix("causeway: pair: ").removeprefix("error: ") if said else ""
+    last = one_line(said[-1]).removeprefix("causeway: pair: ").removeprefix("error: ") if said else ""
     if done.status:
         raise OpsError(
             f"{active}: {last or f'exit status {done.status}'}",

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The tests with real guests. Half of their time is spent waiting for a guest, so three lanes run side by side: two drive
 # labs, a file of tests at a time, and one forks into namespaces of its own, which a process that has threads (gRPC's,
-# or those of a pytest worker) may not. Two proxies of real guests are for `make pair`, alone on the machine: a pair takes
-# a proxy that gets no time for one that is dead.
+# or those of a pytest worker) may not. Two proxies of real guests come after them, alone on the machine, because a pair
+# takes a proxy that gets no time for one that is dead: a few drills here, every other one with `make pair`.
 #
-#   e2e.sh [PYTEST ARGUMENT…]    for both kinds of lanes, say: -k interrupted
+#   e2e.sh [PYTEST ARGUMENT…]    for all lanes and the drills, say: -k interrupted
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset PYTHONDONTWRITEBYTECODE
@@ -12,7 +12,7 @@ pytest=(.venv/bin/python -m pytest -q "$@")
 shopt -s nullglob
 forking=(tests/lab/test_{fabric,metadata,machine}_*.py)
 others=("${forking[@]}" tests/lab/test_{drill,pair}.py)
-kernel=(tests/hostscripts/test_{pair,sync,tenants_change}.py)
+kernel=(tests/hostscripts/test_{pair,sync,tenants_change,told}.py)
 
 # With -k a lane may have nothing to run: pytest's 5.
 ran() { "$@" || (($? == 5)); }
@@ -27,4 +27,6 @@ ran "${pytest[@]}" -n 2 --dist loadfile tests/lab "${kernel[@]}" "${others[@]/#/
 wait "$lane" || failed=1
 echo "fabric, metadata and machines:"
 cat "$said"
+echo "drills:"
+ran "${pytest[@]}" tests/lab/test_drill.py -m "not every_scenario" || failed=1
 exit "$failed"

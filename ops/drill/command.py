@@ -196,6 +196,7 @@ def promised(bounds: Bounds) -> str:
         "" if bounds.stall_p99_s is None else f"stall p99 ≤ {bounds.stall_p99_s:g} s",
         "" if bounds.stall_s is None else f"stall ≤ {bounds.stall_s:g} s",
         "" if bounds.whole_s is None else f"whole after ≤ {bounds.whole_s:g} s",
+        "" if bounds.datagram_gap_s is None else f"UDP and ICMP away ≤ {bounds.datagram_gap_s:g} s",
         "" if bounds.half_moved_s is None else f"half moved ≤ {bounds.half_moved_s:g} s",
     )
     return ", ".join(part for part in parts if part) or "nothing; it tells what is lost"

@@ -118,6 +118,7 @@ def run_json(run: RunResult) -> Json:
         "whole_s": run.whole_s,
         "moves": run.moves,
         "half_moved_s": run.half_moved_s,
+        "datagram_gaps_s": {kind: one.gap_s for kind, one in run.load.datagrams.items()},
         "late_s": run.load.late_s,
         "clock_error_s": run.load.clock_error_s,
         "steady": asdict(run.steady),

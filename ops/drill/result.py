@@ -167,7 +167,9 @@ class Bounds:
     whole_s: float | None = None
     half_moved_s: float | None = 5.0
     silent_lost: int | None = 0
-    datagram_gap_s: float | None = 8.0  # UDP and ICMP go on
+    datagram_gap_s: float | None = (
+        1.0  # of UDP and of ICMP, which nobody sends again: how long the path was away
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,8 @@ OPTIONS = {
     "icmp": 1,
     "grace_ms": 15_000,  # after `stop`, for what is still under way; a connection that is silent then is lost
 }
+BATCH = 50  # connections that are made at once: the far end accepts and answers them before there are more
+CONNECT_S = 10.0
 TICK_S = 0.005
 BIN_S = 0.05  # resolution of the timeline
 FIRST_ECHO_S = 5.0
@@ -105,14 +107,12 @@ class Gap:
 
 
 class Connection:
-    """One TCP connection to the echo."""
+    """One TCP connection to the echo, that is there already."""
 
-    def __init__(self, load: Load, far: tuple[str, int]) -> None:
+    def __init__(self, load: Load, connected: socket.socket) -> None:
         self.load = load
         self.state = "open"
-        self.socket = socket.create_connection(far, timeout=10)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.setblocking(False)
+        self.socket = connected
         self.sent: deque[float] = deque()
         self.received = 0
         self.ended: float | None = None
@@ -180,8 +180,8 @@ class Connection:
 class Bulk(Connection):
     """Sends and hears as much as passes."""
 
-    def __init__(self, load: Load, far: tuple[str, int]) -> None:
-        super().__init__(load, far)
+    def __init__(self, load: Load, connected: socket.socket) -> None:
+        super().__init__(load, connected)
         self.stopping = False
         self.left_bytes = 0
         load.watch(self.socket, self, select.EPOLLIN | select.EPOLLOUT)
@@ -341,11 +341,36 @@ class Load:
         os.set_blocking(0, False)
         self.handlers[0] = self
         self.poll.register(0, select.EPOLLIN)
-        self.silent = [Connection(self, self.far) for _ in range(options["silent"])]
-        self.flows = [Connection(self, self.far) for _ in range(options["connections"])]
-        self.bulk: list[Connection] = [Bulk(self, self.far) for _ in range(options["bulk"])]
+        self.silent: list[Connection] = []
+        self.flows: list[Connection] = []
+        self.bulk: list[Connection] = []
+        self.connect()
         kinds = [kind for kind in ("udp", "icmp") if options[kind]]
         self.datagrams = [Datagrams(self, kind, self.far) for kind in kinds]
+
+    def connect(self) -> None:
+        """All connections that last, a batch at a time; each but a bulk one has carried a byte after that."""
+        wanted = {name: self.options[name] for name in ("silent", "connections", "bulk")}
+        made, total = 0, sum(wanted.values())
+        for name, kept in (("silent", self.silent), ("connections", self.flows)):
+            while len(kept) < wanted[name]:
+                size = min(BATCH, wanted[name] - len(kept))
+                batch = [Connection(self, one) for one in connected(self.far, size, made, total)]
+                self.echo_once(batch, made, total)
+                kept += batch
+                made += size
+        self.bulk += [Bulk(self, one) for one in connected(self.far, wanted["bulk"], made, total)]
+
+    def echo_once(self, batch: Sequence[Connection], made: int, total: int) -> None:
+        """Have each say a byte and hear it. What does not is named by its number of all."""
+        for one in batch:
+            one.send()
+        self.settle(now() + FIRST_ECHO_S, batch)
+        for number, one in enumerate(batch, made + 1):
+            if one.state != "open":
+                raise RefusedError(f"connection {number} of {total}: the echo service ended it ({one.state})")
+            if one.owed():
+                raise RefusedError(f"connection {number} of {total}: no echo in {FIRST_ECHO_S:g} s")
 
     def watch(self, sock: socket.socket, handler: Handler, mask: int = select.EPOLLIN) -> None:
         """Have the handler told."""
@@ -396,14 +421,9 @@ class Load:
             self.listen(now() + TICK_S)
         return True
 
-    def warm_up(self) -> None:
-        """Every connection carries something once; what is measured begins after that."""
-        everyone = self.silent + self.flows
-        for one in everyone:
-            one.send()
-        if not self.settle(now() + FIRST_ECHO_S, everyone):
-            sys.exit("not every connection was echoed")
-        for connection in everyone + self.bulk:
+    def begin(self) -> None:
+        """What is measured begins now."""
+        for connection in self.silent + self.flows + self.bulk:
             connection.gap = Gap()
         for kind in self.datagrams:
             kind.gap = Gap()
@@ -412,7 +432,7 @@ class Load:
 
     def run(self) -> None:
         """Until told to stop."""
-        self.warm_up()
+        self.begin()
         say("ready", now())
         groups, datagram_ticks, new_ticks = (
             max(1, round(self.options[name] / 1000 / TICK_S))
@@ -487,6 +507,41 @@ class Load:
         say("end")
 
 
+class RefusedError(Exception):
+    """There is no load: what a person is told of it."""
+
+
+def connected(far: tuple[str, int], count: int, made: int, total: int) -> list[socket.socket]:
+    """So many connections, made at the same time. One that cannot be made is named by its number of all."""
+    poll = select.epoll()
+    waiting: dict[int, tuple[int, socket.socket]] = {}
+    found: list[socket.socket] = []
+    for number in range(made + 1, made + count + 1):
+        one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        one.setblocking(False)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        found.append(one)
+        problem = one.connect_ex(far)
+        if problem not in (0, errno.EINPROGRESS):
+            raise RefusedError(f"connection {number} of {total}: {os.strerror(problem)}")
+        waiting[one.fileno()] = (number, one)
+        poll.register(one, select.EPOLLOUT)
+    deadline = now() + CONNECT_S
+    while waiting:
+        events = poll.poll(max(0.0, deadline - now()), BATCH)
+        if not events:
+            number = min(number for number, _ in waiting.values())
+            raise RefusedError(f"connection {number} of {total}: timed out")
+        for fd, _mask in events:
+            number, one = waiting.pop(fd)
+            poll.unregister(one)
+            problem = one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if problem:
+                raise RefusedError(f"connection {number} of {total}: {os.strerror(problem)}")
+    poll.close()
+    return found
+
+
 def echo_request(identifier: int, payload: bytes) -> bytes:
     """An ICMP message with its checksum (RFC 792); the payload's length is even."""
     plain = ICMP_HEADER.pack(ICMP_ECHO, 0, 0, identifier, 0) + payload
@@ -534,7 +589,7 @@ def main() -> None:
         options[name] = int(value)
     try:
         load = Load(address, int(port), options)
-    except OSError as error:
+    except (RefusedError, OSError) as error:
         sys.exit(f"{address}: {error}")
     load.run()
 

@@ -7,7 +7,7 @@ must say the same of every address; of a pair's HaVips, that one proxy has all a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ops.outputs import HaVip, Outputs
 from ops.status.seen import HostSeen, PairSeen, Seen, Sync
@@ -83,12 +83,20 @@ class Report:
 
 def compare(outputs: Outputs, seen: Seen) -> Report:
     """What there is, with what disagrees first."""
+    pretenders = [n for n, host in seen.hosts.items() if host.pair is not None and n not in outputs.proxies]
+    seen = replace(
+        seen, hosts={n: replace(h, pair=None) if n in pretenders else h for n, h in seen.hosts.items()}
+    )
     havips = tuple(_havip_seen(outputs, seen, havip) for havip in outputs.havips)
     pairs = {name: host.pair for name, host in seen.hosts.items() if host.pair is not None}
     active = _the_one(name for name, pair in pairs.items() if pair.state == "active")
     standby = _the_one(name for name in outputs.proxies if name != active) if active else None
     sync = tuple(_sync(seen, pairs, active, standby)) if active and standby else ()
-    problems = [*_pair_problems(outputs, havips, pairs, active), *_host_problems(outputs, seen)]
+    problems = [
+        *_pair_problems(outputs, havips, pairs, active),
+        *(Problem(name, "says that it is one of the pair, which it is not") for name in pretenders),
+        *_host_problems(outputs, seen),
+    ]
     return Report(
         outputs=outputs,
         seen=seen,

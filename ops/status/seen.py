@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-Json = Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,58 +90,3 @@ class Seen:
     enis: tuple[ApiEni, ...] = ()
     api_error: str | None = None
     at: float = 0.0  # epoch seconds
-
-
-def host_seen(told: Json) -> HostSeen:
-    """From what ops/remote/look.sh printed."""
-    status = told["status"]
-    imds = told["imds"]
-    return HostSeen(
-        concerns={} if status is None else {name: _concern(c) for name, c in status["concerns"].items()},
-        kernel={} if status is None else {n: _addresses(of) for n, of in status["namespaces"].items()},
-        imds=None if imds is None else {mac.lower(): tuple(found) for mac, found in imds.items()},
-        dropped={} if status is None else _dropped(status["namespaces"]),
-        connections=told["connections"],
-        pair=None if status is None or not status.get("pair") else pair_seen(status["pair"]),
-        tells_status=status is not None,
-    )
-
-
-def pair_seen(told: Json) -> PairSeen:
-    """From the `pair` of a proxy's status."""
-    return PairSeen(
-        state=told["state"],
-        since=int(told["since"]),
-        reason=told["reason"],
-        hears_peer=told.get("peer_heard") is not None,
-        alarms=tuple(told["alarms"]),
-        switches=tuple(
-            Switch(at=int(one["at"]), to=one["to"], reason=one["reason"]) for one in told["switches"]
-        ),
-        sync={
-            namespace: Sync(
-                **{name: one[name] for name in ("running", "cached", "injected", "lost", "errors")}
-            )
-            for namespace, one in told["sync"].items()
-        },
-    )
-
-
-def _concern(told: Json) -> Concern:
-    return Concern(result=told["result"], applied_at=told["applied_at"], in_sync=told["in_sync"])
-
-
-def _addresses(namespace: Json) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for device in namespace["devices"].values():
-        plain = tuple(address.split("/")[0] for address in device["addresses"])
-        found[device["mac"]] = (*found.get(device["mac"], ()), *plain)
-    return found
-
-
-def _dropped(namespaces: Json) -> dict[str, int]:
-    return {
-        f"{name} {table}".strip(): counter["packets"]
-        for name, namespace in namespaces.items()
-        for table, counter in (namespace.get("dropped") or {}).items()
-    }

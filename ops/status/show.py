@@ -94,9 +94,9 @@ def host_table(report: Report) -> Table:
             reason = report.seen.silent.get(name, "no way in")
             table.add_row(name, host.role, escape(reason), "", "", style="red" if host.ssh else "dim")
             continue
-        dropped = ", ".join(f"{table} {count}" for table, count in seen.dropped.items() if count) or "0"
-        connections = ", ".join(f"{name} {count}" for name, count in seen.connections.items()) or "-"
-        table.add_row(name, host.role, configuration(seen), dropped, connections)
+        dropped = ", ".join(f"{where} {count}" for where, count in seen.dropped.items() if count) or "0"
+        connections = ", ".join(f"{where} {count}" for where, count in seen.connections.items()) or "-"
+        table.add_row(name, host.role, configuration(seen), escape(dropped), escape(connections))
     return table
 
 

@@ -1,6 +1,7 @@
 """Every scenario of the catalogue, by the real command, in a pair of real guests: it keeps its bounds, and one owner.
 
-For a machine that has nothing else to do. A bound that is missed is said with what the machine was like.
+`make test` runs those of ALWAYS after everything else, `make pair` all. For a machine that has nothing else to do:
+a bound that is missed is said with what the machine was like.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tests.lab.pair_lab import ops, ops_status
 pytestmark = pytest.mark.lab
 
 FILES = PROJECT / "build" / "drill"  # stay, to look at
+ALWAYS = ("kill", "hang", "switch", "split")
 NEEDS_MORE_HAVIPS = "refused"  # one of three
 BETA = (
     "tenants[1]={name: beta, index: 2, cidrs: [172.17.101.0/24], havip: 172.17.101.100, "
@@ -36,12 +38,20 @@ def second_tenant(pair: LabUnderTest) -> Iterator[tuple[str, ...]]:
         pair.up(*PAIR)
 
 
-@pytest.mark.parametrize("name", [s.name for s in SCENARIOS if s.name != NEEDS_MORE_HAVIPS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(scenario.name, marks=() if scenario.name in ALWAYS else pytest.mark.every_scenario)
+        for scenario in SCENARIOS
+        if scenario.name != NEEDS_MORE_HAVIPS
+    ],
+)
 def test_what_a_scenario_promises_holds(pair: LabUnderTest, name: str) -> None:
     drill(pair, name, PAIR)
     assert_one_owner(pair, 2)
 
 
+@pytest.mark.every_scenario
 def test_one_havip_of_three_is_refused(pair: LabUnderTest, second_tenant: tuple[str, ...]) -> None:
     drill(pair, NEEDS_MORE_HAVIPS, second_tenant)
     assert_one_owner(pair, 3)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from lab.paths import PROJECT
+from ops.drill import command
 
 
 def would_run(target: str) -> str:
@@ -25,6 +29,7 @@ def would_run(target: str) -> str:
         ("lab", ["tools/setup.sh", ".venv/bin/python -m lab up"]),
         ("down", [".venv/bin/python -m lab down"]),
         ("check", ["tools/setup.sh", "tools/check.sh"]),
+        ("drill-figures", ["tools/setup.sh", "tools/drill_figures.sh"]),
         ("bench", ["tools/setup.sh", ".venv/bin/python -m ops bench"]),
     ],
 )
@@ -38,6 +43,45 @@ def test_make_test_runs_every_test_there_is_after_the_checks() -> None:
     scripts = "".join((PROJECT / script).read_text() for script in everything.splitlines())
     run = set(re.findall(r"tests/\w+\b", scripts))
     assert {f"tests/{file.parent.name}" for file in PROJECT.glob("tests/**/test_*.py")} <= run
+
+
+def test_make_test_runs_some_drills_when_nothing_else_runs_any_more() -> None:
+    e2e = (PROJECT / "tools" / "e2e.sh").read_text()
+    drills = e2e.index('tests/lab/test_drill.py -m "not every_scenario"')
+    assert drills > e2e.index('wait "$lane"')
+    collected = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/lab/test_drill.py", "-m", "not every_scenario"],
+        cwd=PROJECT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert set(re.findall(r"\[([a-z-]+)\]", collected)) == {"kill", "hang", "switch", "split"}
+    assert "4/" in collected, "and nothing else"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_drill_figures_are_of_twenty_runs_in_a_lab_that_goes_in_the_end(tmp_path: Path, fails: bool) -> None:
+    """By a stand-in for Python that writes down what it should run."""
+    script, python = tmp_path / "tools" / "drill_figures.sh", tmp_path / ".venv" / "bin" / "python"
+    for file in (script, python):
+        file.parent.mkdir(parents=True)
+    shutil.copy(PROJECT / "tools" / script.name, script)
+    python.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/ran\ncase "$2" in ops) exit {int(fails)};; esac\n')
+    python.chmod(0o755)
+    done = subprocess.run([script, "--connections", "200"], check=False)
+    assert done.returncode == int(fails)
+    up, drill, down = (tmp_path / "ran").read_text().splitlines()
+    assert up == "-m lab up --name drill-figures --config redundancy=pair"
+    assert down == "-m lab down --name drill-figures"
+    scenarios, options = drill.removeprefix("-m ops drill ").split(" --lab drill-figures --runs 20 ")
+    assert command.chosen(scenarios.split())
+    assert {"kill", "hang", "unplug-platform", "unplug-user", "switch", "api-slow"} == set(scenarios.split())
+    assert options.startswith("--json build/drill-figures.json ")
+    assert options.endswith(" --connections 200")
+
+
+def test_the_list_of_commands_shows_the_longest_whole() -> None:
+    done = subprocess.run(["make", "help"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert "  make drill-figures Twenty runs" in done
+    assert "  make test          " in done
 
 
 def test_ci_runs_make_test() -> None:

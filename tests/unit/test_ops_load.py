@@ -6,9 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -179,7 +180,72 @@ def test_without_an_echo_it_says_so_and_ends() -> None:
     done = subprocess.run(argv, input="", capture_output=True, text=True, timeout=20)
     assert done.returncode != 0
     assert done.stderr.startswith("127.0.0.1: ")
-    assert "refused" in done.stderr
+    assert "connection 1 of 101: Connection refused" in done.stderr
+
+
+@contextmanager
+def served(talk: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A service of which this is the only thread; yields its port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
+
+        def serve() -> None:
+            with suppress(OSError):  # the load is over
+                talk(server)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def ends_it(server: socket.socket) -> None:
+    server.accept()[0].close()
+
+
+def says_nothing(server: socket.socket) -> None:
+    with server.accept()[0] as taken:
+        while taken.recv(100):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("talk", "said"),
+    [
+        (says_nothing, "connection 1 of 1: no echo in 0.5 s"),
+        (ends_it, "connection 1 of 1: the echo service ended it"),
+    ],
+)
+def test_an_echo_that_does_not_do_its_work_is_said_of_the_connection(
+    talk: Callable[[socket.socket], None], said: str
+) -> None:
+    with served(talk) as port:
+        code = f"import sys; sys.path.insert(0, {str(REMOTE)!r}); import load; load.FIRST_ECHO_S = 0.5; load.main()"
+        argv = [sys.executable, "-c", code, "127.0.0.1", str(port)]
+        words = ["icmp=0", "udp=0", "silent=0", "connections=1"]
+        done = subprocess.run([*argv, *words], input="", capture_output=True, text=True, timeout=20)
+    assert done.returncode != 0
+    assert done.stderr.startswith(f"127.0.0.1: {said}")
+
+
+def test_many_connections_are_made_a_batch_at_a_time() -> None:
+    """There are no more of them before those that there are have been answered: no queue of a service runs over."""
+    unanswered: list[int] = []
+
+    def answers_late(server: socket.socket) -> None:
+        server.settimeout(0.05)
+        talks: list[socket.socket] = []
+        while sum(unanswered) < 301:
+            fresh: list[socket.socket] = []
+            with suppress(TimeoutError):
+                while True:
+                    fresh.append(server.accept()[0])
+            unanswered.append(len(fresh))
+            for one in fresh:
+                one.send(one.recv(100))
+            talks += fresh
+        time.sleep(5)
+
+    with served(answers_late) as port, load(port, connections=300, interval_ms=60_000, udp=0, new_ms=60_000):
+        assert sum(unanswered) == 301
+        assert max(unanswered) <= 50
 
 
 @pytest.mark.parametrize("events", [0, 3])

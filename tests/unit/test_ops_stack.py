@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import paramiko
 import pytest
 
 from ops.errors import OpsError
+from ops.ssh import Login, connect
 from ops.stack import AwsStack
 from tests.unit import ops_pair as pair
 from tests.unit.ssh_server import USER, SshServer, make_key, private_text
@@ -116,6 +118,40 @@ def test_a_command_that_does_not_end_is_given_up(
     with pytest.raises(OpsError, match=r"proxy-0: no answer in 0\.5 s"):
         stack.hosts.run("proxy-0", "sleep 20", deadline_s=0.5)
     assert time.monotonic() - began < 5
+    stack.close()
+
+
+def test_what_a_host_says_cannot_steer_a_terminal(
+    home: Path, monkeypatch: pytest.MonkeyPatch, server: SshServer
+) -> None:
+    stack = stack_with(home, monkeypatch, server)
+    evil = r"printf '\033]0;x\007one\ttwo\n\302\233\377'"
+    done = stack.hosts.run("proxy-0", f"{evil}; {evil} >&2")
+    assert done.out == done.err == "]0;xone\ttwo\n\ufffd"
+    with pytest.raises(OpsError) as told:
+        stack.hosts.succeed("proxy-0", f"{evil} >&2; exit 1")
+    assert told.value.message.endswith(": ]0;xone two \ufffd")
+    stack.close()
+
+
+def test_who_is_no_sshd_cannot_steer_a_terminal_either(capfd: pytest.CaptureFixture[str]) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"SSH-0.1-\x1b[2J\x9b\r\n")
+        with pytest.raises(OpsError, match="nobody may log in") as told:
+            connect(ours, "i-1", Login(user=USER))
+    assert told.value.message.isprintable()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_answer_without_end_is_given_up(
+    home: Path, monkeypatch: pytest.MonkeyPatch, server: SshServer
+) -> None:
+    stack = stack_with(home, monkeypatch, server)
+    for to in ("", " >&2"):
+        with pytest.raises(OpsError, match="proxy-0: its answer is longer than 1 MiB"):
+            stack.hosts.run("proxy-0", f"head -c 3000000 /dev/zero{to}")
+    assert stack.hosts.succeed("proxy-0", "head -c 1000000 /dev/zero | tr '\\0' x") == "x" * 1_000_000
     stack.close()
 
 

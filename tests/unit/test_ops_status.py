@@ -6,6 +6,8 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -14,8 +16,12 @@ from ops.errors import OpsError
 from ops.outputs import parse_outputs
 from ops.status import show
 from ops.status.compare import compare
-from ops.status.seen import Concern, Seen, Sync, host_seen
+from ops.status.gather import look
+from ops.status.seen import Concern, Seen, Sync
+from ops.status.told import host_seen
 from tests.unit import ops_pair as pair
+
+Json = Any
 
 
 def problems(seen: Seen) -> list[str]:
@@ -159,7 +165,7 @@ def test_json_says_where_every_havip_is() -> None:
 
 def test_what_a_host_prints_is_understood() -> None:
     seen = host_seen(
-        {
+        json.dumps({
             "status": {
                 "concerns": {"nat": {"result": "changed", "applied_at": 5, "state_sha256": "x", "in_sync": True}},
                 "namespaces": {
@@ -174,7 +180,7 @@ def test_what_a_host_prints_is_understood() -> None:
             },
             "imds": {"02:AA": ["192.168.4.4"]},
             "connections": {"tenant-alpha": 9},
-        }
+        })
     )  # fmt: skip
     assert seen.has_address("192.168.4.100", "")
     assert not seen.has_address("192.168.4.100", "tenant-alpha")
@@ -183,6 +189,89 @@ def test_what_a_host_prints_is_understood() -> None:
     assert seen.pair is not None
     assert seen.pair.hears_peer
     assert seen.pair.sync["tenant-alpha"].lost == 3
+
+
+PLAIN: Json = {"status": {"concerns": {}, "namespaces": {}, "pair": None}, "imds": None, "connections": {}}
+PAIR_TOLD: Json = {
+    "state": "active", "since": 1, "reason": "r", "alarms": [], "switches": [], "sync": {}, "peer_heard": None,
+}  # fmt: skip
+
+
+def told(**status: Any) -> str:
+    """What a host prints."""
+    return json.dumps({**PLAIN, "status": {**PLAIN["status"], **status}})
+
+
+HOSTILE = {
+    "concerns are a list": told(concerns=[]),
+    "a concern is a number": told(concerns={"nat": 3}),
+    "since when it is the end of time": told(pair={**PAIR_TOLD, "since": float("inf")}),
+    "since no time": told(pair={**PAIR_TOLD, "since": float("nan")}),
+    "so many that there is no such number": told(pair={**PAIR_TOLD, "since": "X"}).replace('"X"', "1e999"),
+    "deep": "[" * 100_000,
+    "deep inside": told(pair="X").replace('"X"', '{"a":' * 100_000),
+    "half a character": told(concerns="X").replace('"X"', '{"\\ud800": 1}'),
+    "a very long number": told(pair="X").replace('"X"', "9" * 10_000),
+    "a very long reason": told(pair={**PAIR_TOLD, "reason": "x" * 10_000}),
+    "very many alarms": told(pair={**PAIR_TOLD, "alarms": ["x"] * 10_000}),
+    "alarms that are no text": told(pair={**PAIR_TOLD, "alarms": [{}]}),
+    "counts below nothing": json.dumps({**PLAIN, "connections": {"tenant-alpha": -1}}),
+    "no JSON": "bash: command not found",
+    "nothing": "",
+    "something else": "17",
+}
+
+
+class Answering:
+    """Stands for a stack whose func host says what it likes."""
+
+    outputs = pair.outputs()
+
+    def __init__(self, answers: Callable[[], str]) -> None:
+        self.hosts = SimpleNamespace(succeed=lambda *_, **__: answers())
+        pages = SimpleNamespace(paginate=lambda **_: [])
+        self.ec2 = SimpleNamespace(get_paginator=lambda _: pages)
+
+
+@pytest.mark.parametrize("printed", HOSTILE.values(), ids=HOSTILE.keys())
+def test_an_answer_that_makes_no_sense_is_one_hosts_problem(printed: str) -> None:
+    stack: Any = Answering(lambda: printed)
+    seen = look(stack, ("func-0",))
+    (said,) = [text for text in problems(seen) if text.startswith("func-0: ")]
+    assert said.startswith("func-0: its answer makes no sense")
+    assert said.isprintable()
+    assert len(said) < 1000
+
+
+def test_a_terminal_is_not_steered_and_no_line_is_made_up() -> None:
+    evil = "well\x1b[2J\x9b2J\u202e\u2028\n\r✓ lab: all is well\t[red]"
+    printed = told(
+        concerns={evil: {"result": evil, "applied_at": 1, "in_sync": False}},
+        namespaces={evil: {"devices": {}, "dropped": {evil: {"packets": 3}}}},
+        pair={**PAIR_TOLD, "reason": evil, "alarms": [evil], "switches": [{"at": 1, "to": "active", "reason": evil}]},
+    )  # fmt: skip
+    text = io.StringIO()
+    seen = pair.healthy()
+    seen = replace(seen, hosts={**seen.hosts, "proxy-1": host_seen(printed)})
+    show.print_report(compare(pair.outputs(), seen), Console(file=text, width=300))
+    shown = text.getvalue()
+    assert not [one for one in shown if not one.isprintable() and one != "\n"]
+    assert "[red]" in shown
+    assert not [line for line in shown.splitlines() if line.startswith("✓")]
+
+
+def test_who_is_no_proxy_is_not_asked_about_the_pair() -> None:
+    seen = pair.with_host(pair.healthy(), "func-0", pair=pair.pair_seen(active=True))
+    report = compare(pair.outputs(), seen)
+    assert [str(one) for one in report.problems] == [
+        "func-0: says that it is one of the pair, which it is not"
+    ]
+    assert (report.active, report.standby) == ("proxy-0", "proxy-1")
+    assert report.of_proxies == ()
+    text = io.StringIO()
+    show.print_report(report, Console(file=text, width=160))
+    assert "func-0 is active" not in text.getvalue()
+    assert "func-0 became" not in text.getvalue()
 
 
 def test_outputs_of_another_program_are_refused() -> None:
