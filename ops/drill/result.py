@@ -232,7 +232,7 @@ def summarise(scenario: str, runs: Sequence[RunResult], bounds: Bounds) -> Summa
         connections=len(flows),
         kept=sum(flow.kept for flow in flows),
         resets=sum(flow.state == RESET for flow in (*flows, *silent)),
-        ends=Counter(flow.state for flow in (*flows, *silent) if not flow.kept),
+        ends=dict(Counter(flow.state for flow in (*flows, *silent) if not flow.kept)),
         stall_median_s=quantile(stalls, 0.5),
         stall_p99_s=quantile(stalls, 0.99),
         stall_s=max(stalls, default=0.0),

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -743,3 +743,8 @@ def test_a_drill_that_is_told_to_end_heals_what_it_broke() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
     assert done.stdout == "healed\n"
     assert done.returncode != 0
+
+
+def test_how_connections_ended_is_written() -> None:
+    summary = summarise("both", [run(flow(0.1, "reset"))], Bounds())
+    assert json.loads(json.dumps(asdict(summary)))["ends"] == {"reset": 1}
