@@ -17,13 +17,14 @@ import pytest
 
 from lab.daemon.client import Client
 from lab.path_check import check_paths, picture
-from tests.lab.conftest import LabUnderTest, client_options
+from tests.lab.conftest import LabUnderTest, client_options, wait_until
 
 pytestmark = pytest.mark.lab
 
 FUNC, PROXY, USER = "func-0", "proxy-0", "user-alpha"
 USER_ADDRESS = "172.16.101.4"
 IN_TENANT = "ip netns exec tenant-alpha"
+HALF_OPEN = "ss -H -t -n state syn-recv"
 HTTP = f"curl --silent --show-error --fail --max-time 5 http://{USER_ADDRESS}:8080"
 
 
@@ -95,6 +96,9 @@ def test_without_the_rule_for_protocol_47_it_does_not(lab: LabUnderTest) -> None
         ec2.revoke_security_group_ingress(
             GroupId=rule["GroupId"], SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]]
         )
+    # Who got a SYN before, and could not answer, tries again for a minute. That would be tracked, and let answers in.
+    lab.succeed(USER, f"{HALF_OPEN} -K")
+    wait_until("nobody tries to answer", lambda: not lab.succeed(USER, HALF_OPEN), 90)
     # As on AWS a revoked rule lets a tracked flow run on, and GRE is one flow: have it forgotten.
     for host in (FUNC, PROXY):
         eni = next(h for h in lab.status()["hosts"] if h["name"] == host)["enis"][0]["id"]
