@@ -24,7 +24,7 @@ check: setup ## Format, lint, types, shellcheck, unit tests; under a minute when
 unit: setup ## The fast tests alone
 	@$(PYTHON) -m pytest -q -n auto --dist worksteal -m "not lab and not slow" tests/unit tests/hostscripts
 
-e2e: setup ## The tests with real guests, and then four drills
+e2e: setup ## The tests with real guests, and then three drills
 	@tools/e2e.sh
 
 pair: setup ## Every drill on two proxies of real guests (half an hour; nothing else should run on the machine)

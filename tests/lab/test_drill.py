@@ -18,7 +18,7 @@ from tests.lab.pair_lab import ops, ops_status
 pytestmark = pytest.mark.lab
 
 FILES = PROJECT / "build" / "drill"  # stay, to look at
-ALWAYS = ("kill", "unplug-user", "switch", "split")
+ALWAYS = ("kill", "switch", "split")
 NEEDS_MORE_HAVIPS = "refused"  # one of three
 BETA = (
     "tenants[1]={name: beta, index: 2, cidrs: [172.17.101.0/24], havip: 172.17.101.100, "

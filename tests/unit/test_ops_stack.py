@@ -150,8 +150,7 @@ def test_an_answer_without_end_is_given_up(
     stack = stack_with(home, monkeypatch, server)
     for to in ("", " >&2"):
         with pytest.raises(OpsError, match="proxy-0: its answer is longer than 1 MiB"):
-            stack.hosts.run("proxy-0", f"head -c 3000000 /dev/zero{to}")
-    assert stack.hosts.succeed("proxy-0", "head -c 1000000 /dev/zero | tr '\\0' x") == "x" * 1_000_000
+            stack.hosts.run("proxy-0", f"head -c 1200000 /dev/zero{to}")
     stack.close()
 
 
