@@ -125,7 +125,8 @@ class _Session(paramiko.ServerInterface):
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         environment = {**os.environ, **self._environment.get(channel.chanid, {})}
         process = subprocess.Popen(
-            ["sh", "-c", command.decode()],
+            # As sshd does: a run of the tests in the background of a script has SIGINT ignored, and passes that on.
+            ["env", "--default-signal=INT", "sh", "-c", command.decode()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
