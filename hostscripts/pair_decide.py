@@ -461,10 +461,12 @@ class Decider:
                 self._stand_aside(FAULT, self.broken or self.unready)
         elif memory.phase == YIELDING:
             self._come_back()
-        elif not memory.aside:
-            if memory.keepalived == "STOP":
-                memory.reason = "keepalived was stopped"
-        elif not (self.broken or self.unready):
+        elif memory.aside:  # and not by a fault of keepalived's own, which ends with its next word
+            self._decide_in_fault()
+
+    def _decide_in_fault(self) -> None:
+        memory = self.memory
+        if not (self.broken or self.unready):
             if memory.keepalived != "MASTER" and self.now - max(self.aside_at, self.well_at) > WELL_FOR_S:
                 memory.last_resort = False
                 self._listen_again("well again")

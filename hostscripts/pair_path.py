@@ -91,12 +91,12 @@ class DataPath:
             except OSError:  # nothing more, or more than fits: there was a change
                 pass
 
-    def has_havip(self) -> bool:
-        """Whether the HaVip is an address here."""
-        return self.havip in local_addresses(_text(self._trie))
+    def look(self) -> tuple[str, bool]:
+        """The first thing that is wrong, or "ok"; and whether the HaVip is an address here. OSError."""
+        addresses = local_addresses(_text(self._trie))
+        return self._what_is_wrong(addresses), self.havip in addresses
 
-    def what_is_wrong(self) -> str:
-        """The first thing that is, or "ok"."""
+    def _what_is_wrong(self, addresses: set[str]) -> str:
         if self._hardware_address(self.nic) != self.mac:
             return f"{self.nic} is not there"
         flags = self._flags(self.nic)
@@ -104,7 +104,7 @@ class DataPath:
             return f"{self.nic} is down"
         if not flags & IFF_RUNNING:
             return f"{self.nic} has no carrier"
-        if self.address and self.address not in local_addresses(_text(self._trie)):
+        if self.address and self.address not in addresses:
             return f"{self.nic} has lost {self.address}"
         if self.tunnel:
             if not self._flags(self.tunnel) & IFF_UP:

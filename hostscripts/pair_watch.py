@@ -292,7 +292,7 @@ class Watcher:
 
     async def path_is_watched(self, number: int) -> None:
         """A word of the kernel, or a second's time, and it is looked at. What is wrong for a moment is not told."""
-        havip, look = self.conf.havips[number], self.looks[number]
+        look = self.looks[number]
         told, seen, since = "", "", time.monotonic()
         while True:
             look.clear()
@@ -306,16 +306,10 @@ class Watcher:
                 told = seen
                 self.decider.path_is(number, told, now)
                 self.tell()
-            path = self.paths[number]
-            if path:
-                try:
-                    self.decider.kernel_has(number, path.has_havip(), now)
-                except OSError as error:
-                    self.say_if_new(havip.name, str(error))
             await self.waits(look, LOOK_S if seen == told else max(due - time.monotonic(), 0.01))
 
     def path_looks(self, number: int) -> str:
-        """What is wrong, or "ok"."""
+        """What is wrong, or "ok"; the decider is told of the HaVip's address."""
         path = self.paths[number]
         try:
             if path and not path.is_current():
@@ -323,13 +317,15 @@ class Watcher:
                 path = None
             if not path:
                 path = self.path_is_opened(number)
-            return path.what_is_wrong()
+            found, has_havip = path.look()
         except FileNotFoundError:
             self.path_is_closed(number)
             return "its namespace is not there"
         except OSError as error:
             self.path_is_closed(number)
             return f"cannot be looked at: {error.strerror or error}"
+        self.decider.kernel_has(number, has_havip, self.now())
+        return found
 
     def path_is_opened(self, number: int) -> DataPath:
         havip = self.conf.havips[number]

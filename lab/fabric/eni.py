@@ -62,10 +62,7 @@ def packets(world: World, eni: Eni) -> Table:
     return Table(
         family="ip",
         counters=COUNTERS,
-        sets={
-            "own": Elements("set own { type ipv4_addr; }", frozenset(map(str, eni.private_ips))),
-            **member_sets(world, (*ingress, *egress)),
-        },
+        sets=address_sets(world, eni, (*ingress, *egress)),
         chains={
             "from_guest": Chain(from_guest(eni)),
             "to_guest": Chain(to_guest(eni)),
@@ -106,9 +103,10 @@ def packets(world: World, eni: Eni) -> Table:
     )
 
 
-def member_sets(world: World, rules: Iterable[Rule]) -> dict[str, Elements]:
-    """The addresses of every group that rules name as a peer."""
-    return {
+def address_sets(world: World, eni: Eni, rules: Iterable[Rule]) -> dict[str, Elements]:
+    """The ENI's own addresses, and those of every group that rules name as a peer."""
+    own = Elements("set own { type ipv4_addr; }", frozenset(map(str, eni.private_ips)))
+    return {"own": own} | {
         group_set(peer): Elements(
             f"set {group_set(peer)} {{ type ipv4_addr; }}",
             frozenset(map(str, groups.members(world, peer))),

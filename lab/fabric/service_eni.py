@@ -5,10 +5,10 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 from lab.fabric import groups
-from lab.fabric.eni import COUNTERS, member_sets
+from lab.fabric.eni import COUNTERS, address_sets
 from lab.fabric.layout import Namespace, PolicyRule, Route
 from lab.fabric.names import BEFORE_CONNTRACK, FROM_SERVICE_TABLE, VPC
-from lab.fabric.ruleset import Chain, Elements, Table
+from lab.fabric.ruleset import Chain, Table
 from lab.world import Eni, World
 
 
@@ -30,10 +30,7 @@ def packets(world: World, eni: Eni) -> Table:
     return Table(
         family="ip",
         counters=COUNTERS,
-        sets={
-            "own": Elements("set own { type ipv4_addr; }", frozenset(map(str, eni.private_ips))),
-            **member_sets(world, ingress),
-        },
+        sets=address_sets(world, eni, ingress),
         chains={
             "ingress": Chain(groups.accepts(ingress, "saddr")),
             "prerouting": Chain(
