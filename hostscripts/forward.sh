@@ -24,6 +24,7 @@ main() {
     # shellcheck disable=SC2086 # checked words
     inside ${row%% *} forwards ${row#* } || MISSING+=("forwarding in ${row%% *}")
   done
+  ((${#ROWS[@]} == 0)) || connections_have_room
   tenant_namespaces
   for namespace in "${TENANT_NAMESPACES[@]}"; do
     [[ " ${ROWS[*]/% */} " == *" $namespace "* ]] || inside "$namespace" namespace_is_closed
@@ -69,6 +70,19 @@ router_settings_are() {
   done
   sysctls_are "${settings[@]}" net/ipv4/conf/all/arp_ignore=1 net/ipv4/conf/all/arp_announce=2 \
     net/netfilter/nf_conntrack_{tcp_be_liberal,tcp_loose,events}=1
+}
+
+# A quarter of the memory is for connections, the same share of it for each tenant: one that has too many is refused new
+# ones, and nobody else is. (The kernel's own limit is that of a host which forwards nothing: 2,048 in 200 MiB.) A connection
+# takes 0.4 KiB in the kernel and 0.45 in a pair's conntrackd, measured; 1 is counted. conntrackd keeps closed ones for a while,
+# so no more than half of its HashLimit, see sync.sh. The kernel rounds buckets up to whole pages, of 512.
+connections_have_room() {
+  local word kib limit=$ROOT/proc/sys/net/netfilter/nf_conntrack_max
+  [[ -w $limit ]] || return 0 # it is the machine's, which a container's root may not set
+  read -r word kib word <"$ROOT/proc/meminfo"
+  limit=$((kib / 4 / ${#ROWS[@]} / 512 * 512))
+  limit=$((limit < 2048 ? 2048 : limit > 262144 ? 262144 : limit))
+  sysctls_are net/netfilter/nf_conntrack_{buckets,max}="$limit"
 }
 
 start "$@"

@@ -4,7 +4,7 @@
 #   {"status": {…} | null,                      what /opt/causeway/status says; null: the host has no jq for that
 #    "imds": {"02:…": ["192.168.4.4"]} | null,  addresses by MAC, as the metadata has them: asked here, so that they are
 #                                               a witness beside the service that acts on the same answers
-#    "connections": {"tenant-alpha": 3}}        entries of each tenant's connection tracking
+#    "connections": {"tenant-alpha": {"count": 3, "limit": 54272}}}      entries of each tenant's connection tracking
 set -euo pipefail
 
 readonly IMDS=http://169.254.169.254/latest
@@ -36,12 +36,13 @@ addresses_by_mac() {
 told() { "${ASK[@]}" -H @<(printf 'X-aws-ec2-metadata-token: %s' "$token") "$IMDS/meta-data/network/interfaces/macs/$1"; }
 
 connections_by_namespace() {
-  local path count comma=''
+  local path count limit comma=''
+  limit=$(cat /proc/sys/net/netfilter/nf_conntrack_max 2>/dev/null || echo 0) # not there: nothing is tracked
   printf '{'
   for path in /run/netns/tenant-*; do
     [[ -e $path ]] || continue
     count=$(nsenter --net="$path" -- cat /proc/sys/net/netfilter/nf_conntrack_count)
-    printf '%s"%s": %s' "$comma" "${path##*/}" "$count"
+    printf '%s"%s": {"count": %s, "limit": %s}' "$comma" "${path##*/}" "$count" "$limit"
     comma=', '
   done
   printf '}'

@@ -15,6 +15,7 @@ from ops.status.seen import HostSeen, PairSeen, Seen, Sync
 PAIR = "pair"
 API = "API"
 BEHIND_IS_MUCH = 0.1  # of the active one's connections
+NEARLY_FULL = 0.9
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,8 @@ def _sync(seen: Seen, pairs: Mapping[str, PairSeen], active: str, standby: str) 
     for namespace, sync in pairs[active].sync.items():
         other = pairs[standby].sync.get(namespace)
         if other is not None:
-            known = seen.hosts[active].connections.get(namespace, 0)
-            behind = known - seen.hosts[standby].connections.get(namespace, 0)
+            known = seen.hosts[active].known_connections(namespace)
+            behind = known - seen.hosts[standby].known_connections(namespace)
             yield SyncReport(namespace=namespace, active=sync, standby=other, behind=max(0, behind))
 
 
@@ -196,6 +197,7 @@ def _host_problems(outputs: Outputs, seen: Seen) -> Iterator[Problem]:
         yield Problem(name, reason)
     for name, host in seen.hosts.items():
         yield from _concern_problems(name, host)
+        yield from _connection_problems(name, host)
     for name in outputs.proxies:
         if name in seen.hosts:
             yield from _address_problems(outputs, seen, name, seen.hosts[name])
@@ -211,6 +213,16 @@ def _concern_problems(name: str, host: HostSeen) -> Iterator[Problem]:
             yield Problem(name, f"{concern} {told.result}")
         elif not told.in_sync:
             yield Problem(name, f"{concern} was applied from another state or script than is there now")
+
+
+def _connection_problems(name: str, host: HostSeen) -> Iterator[Problem]:
+    for namespace, found in host.connections.items():
+        if found.limit and found.count >= NEARLY_FULL * found.limit:
+            yield Problem(
+                name,
+                f"has {found.count:,} connections of {namespace}, of {found.limit:,} that it may have: "
+                "new ones are refused when it is full; more memory makes room for more",
+            )
 
 
 def _address_problems(outputs: Outputs, seen: Seen, name: str, host: HostSeen) -> Iterator[Problem]:

@@ -49,22 +49,35 @@ class PairSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Connections:
+    """Entries of a namespace's connection tracking, and how many there may be; new connections are refused then."""
+
+    count: int
+    limit: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class HostSeen:
     """One host that answered.
 
     - kernel: addresses by namespace ("" is the root one) and then by the device's MAC
     - imds: addresses by MAC; None: it was not asked, or did not answer
     - dropped: packets that a causeway_* table dropped, by "namespace table"
-    - connections: entries of connection tracking, by namespace
+    - connections: by namespace
     """
 
     concerns: Mapping[str, Concern] = field(default_factory=dict)
     kernel: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     imds: Mapping[str, tuple[str, ...]] | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
-    connections: Mapping[str, int] = field(default_factory=dict)
+    connections: Mapping[str, Connections] = field(default_factory=dict)
     pair: PairSeen | None = None
     tells_status: bool = True
+
+    def known_connections(self, namespace: str) -> int:
+        """How many this kernel tracks there."""
+        found = self.connections.get(namespace)
+        return 0 if found is None else found.count
 
     def has_address(self, address: str, namespace: str) -> bool:
         """Whether the kernel answers for an address in a namespace."""

@@ -95,7 +95,10 @@ def host_table(report: Report) -> Table:
             table.add_row(name, host.role, escape(reason), "", "", style="red" if host.ssh else "dim")
             continue
         dropped = ", ".join(f"{where} {count}" for where, count in seen.dropped.items() if count) or "0"
-        connections = ", ".join(f"{where} {count}" for where, count in seen.connections.items()) or "-"
+        connections = (
+            ", ".join(f"{where} {one.count:,} of {one.limit:,}" for where, one in seen.connections.items())
+            or "-"
+        )
         table.add_row(name, host.role, configuration(seen), escape(dropped), escape(connections))
     return table
 
@@ -165,7 +168,7 @@ def _host(host: HostSeen) -> Json:
     return {
         "concerns": {name: asdict(concern) for name, concern in host.concerns.items()},
         "dropped": dict(host.dropped),
-        "connections": dict(host.connections),
+        "connections": {namespace: asdict(found) for namespace, found in host.connections.items()},
         "imds": None if host.imds is None else dict(host.imds),
         "kernel": {namespace: dict(found) for namespace, found in host.kernel.items()},
         "pair": None if pair is None else asdict(pair),

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from ops.answer import Count, Epoch, Name, Text, Told, understood
-from ops.status.seen import Concern, HostSeen, PairSeen, Switch, Sync
+from ops.status.seen import Concern, Connections, HostSeen, PairSeen, Switch, Sync
 
 MANY, FEW = (
     Field(max_length=4096),
@@ -82,12 +82,19 @@ class Status(Told):
     pair: PairTold | None = None
 
 
+class ConnectionsTold(Told):
+    """Of a tenant's connection tracking."""
+
+    count: Count
+    limit: Count
+
+
 class Answer(Told):
     """The whole."""
 
     status: Status | None
     imds: Annotated[dict[Name, Annotated[list[Name], MANY]], MANY] | None
-    connections: Annotated[dict[Name, Count], MANY]
+    connections: Annotated[dict[Name, ConnectionsTold], MANY]
 
 
 ANSWER = TypeAdapter(Answer)
@@ -111,7 +118,9 @@ def host_seen(printed: str) -> HostSeen:
             for name, one in namespaces.items()
             for table, counter in (one.dropped or {}).items()
         },
-        connections=told.connections,
+        connections={
+            name: Connections(count=one.count, limit=one.limit) for name, one in told.connections.items()
+        },
         pair=None if status is None or status.pair is None else _pair_seen(status.pair),
         tells_status=status is not None,
     )

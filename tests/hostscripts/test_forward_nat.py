@@ -292,3 +292,45 @@ while time.monotonic() < deadline:
 def test_path_mtu_discovery_works_through_nat(own_path: Sandbox) -> None:
     own_path.run("ip link set user1 mtu 1300", "tenant-alpha")
     assert own_path.run([sys.executable, "-c", TOO_LONG], "func") == "1300\n"
+
+
+# A machine's own limit: only its first network namespace may set it, and the sandbox is another one.
+LIMITS = """
+for file in buckets max; do
+  echo 2048 >/run/$file
+  mount --bind /run/$file /proc/sys/net/netfilter/nf_conntrack_$file
+done
+echo 'MemTotal:  %d kB' >/run/meminfo
+mount --bind /run/meminfo /proc/meminfo
+"""
+
+
+@pytest.mark.parametrize(
+    ("kib", "count", "limit"),
+    [
+        (217_000, 1, 54_250 // 512 * 512),
+        (217_000, 2, 27_125 // 512 * 512),
+        (4_000_000, 1, 262_144),
+        (9_000, 2, 2048),
+    ],
+)
+def test_connections_have_a_quarter_of_the_memory_an_equal_part_of_it_for_each_tenant(
+    sandbox: Sandbox, kib: int, count: int, limit: int
+) -> None:
+    path_is_built(sandbox)
+    sandbox.run(LIMITS % kib)
+    rows = [FORWARD, FORWARD | {"tenant": "beta", "namespace": "tenant-beta"}][:count]
+    sandbox.run("ip netns add tenant-beta")
+    said = sandbox.apply("forward", {"tenants": rows})
+    assert [line for line in said if line.startswith("sysctl net/netfilter")] == [
+        f"sysctl net/netfilter/nf_conntrack_{name}={limit} (was 2048)"
+        for name in ("buckets", "max")
+        if limit != 2048
+    ]
+    assert sandbox.run("cat /run/buckets /run/max") == f"{limit}\n{limit}\n"
+    assert sandbox.apply("forward", {"tenants": rows}) == ["unchanged"]
+
+
+def test_where_the_limit_is_somebody_elses_forwarding_is_applied_all_the_same(own_path: Sandbox) -> None:
+    own_path.run("! test -w /proc/sys/net/netfilter/nf_conntrack_max")
+    assert own_path.apply("forward", tenants(FORWARD)) == ["unchanged"]

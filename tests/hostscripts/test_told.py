@@ -34,4 +34,5 @@ def test_what_a_proxy_says_makes_sense(sandbox: Sandbox) -> None:
     assert seen.imds is not None
     assert HAVIP in seen.imds[PRIMARY_MAC]
     assert seen.connections.keys() == {"tenant-alpha"}
+    assert seen.connections["tenant-alpha"].limit >= 2048
     assert any("tenant-alpha" in name for name in seen.dropped)

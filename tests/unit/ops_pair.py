@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ops.outputs import Outputs, parse_outputs
-from ops.status.seen import ApiEni, Concern, HostSeen, PairSeen, Seen, Switch, Sync
+from ops.status.seen import ApiEni, Concern, Connections, HostSeen, PairSeen, Seen, Switch, Sync
 
 Json = Any
 PLATFORM_HAVIP, ALPHA_HAVIP = "192.168.4.100", "172.16.101.100"
@@ -91,7 +91,7 @@ def proxy(name: str, *, active: bool, pair: bool = True) -> HostSeen:
         concerns={"tunnel": GOOD},
         kernel={namespace: {MACS[name, namespace]: of(namespace)} for namespace in namespaces},
         imds={MACS[name, namespace]: of(namespace) for namespace in namespaces},
-        connections={"tenant-alpha": 100},
+        connections={"tenant-alpha": Connections(count=100, limit=54272)},
         pair=pair_seen(active=active) if pair else None,
     )
 

@@ -17,7 +17,7 @@ from ops.outputs import parse_outputs
 from ops.status import show
 from ops.status.compare import compare
 from ops.status.gather import look
-from ops.status.seen import Concern, Seen, Sync
+from ops.status.seen import Concern, Connections, Seen, Sync
 from ops.status.told import host_seen
 from tests.unit import ops_pair as pair
 
@@ -139,10 +139,21 @@ def test_a_users_or_func_hosts_problem_is_none_of_the_pair() -> None:
 
 
 def test_a_standby_that_lacks_connections_is_noted() -> None:
-    seen = pair.with_host(pair.healthy(), "proxy-1", connections={"tenant-alpha": 60})
+    seen = pair.with_host(
+        pair.healthy(), "proxy-1", connections={"tenant-alpha": Connections(count=60, limit=54272)}
+    )
     report = compare(pair.outputs(), seen)
     assert report.problems == ()
     assert [str(note) for note in report.notes] == ["proxy-1: lacks 40 connections of tenant-alpha"]
+
+
+@pytest.mark.parametrize(("count", "limit", "is_told"), [(90, 100, True), (89, 100, False), (9, 0, False)])
+def test_a_tenants_table_that_is_nearly_full_is_a_problem(count: int, limit: int, is_told: bool) -> None:
+    found = {"tenant-alpha": Connections(count=count, limit=limit)}
+    report = compare(pair.outputs(), pair.with_host(pair.healthy(), "proxy-0", connections=found))
+    assert [(one.subject, "connections of tenant-alpha" in one.text) for one in report.problems] == (
+        [("proxy-0", True)] if is_told else []
+    )
 
 
 def test_problems_are_shown_first() -> None:
@@ -179,7 +190,7 @@ def test_what_a_host_prints_is_understood() -> None:
                 },
             },
             "imds": {"02:AA": ["192.168.4.4"]},
-            "connections": {"tenant-alpha": 9},
+            "connections": {"tenant-alpha": {"count": 9, "limit": 54272}},
         })
     )  # fmt: skip
     assert seen.has_address("192.168.4.100", "")
@@ -215,7 +226,7 @@ HOSTILE = {
     "a very long reason": told(pair={**PAIR_TOLD, "reason": "x" * 10_000}),
     "very many alarms": told(pair={**PAIR_TOLD, "alarms": ["x"] * 10_000}),
     "alarms that are no text": told(pair={**PAIR_TOLD, "alarms": [{}]}),
-    "counts below nothing": json.dumps({**PLAIN, "connections": {"tenant-alpha": -1}}),
+    "counts below nothing": json.dumps({**PLAIN, "connections": {"tenant-alpha": {"count": -1, "limit": 1}}}),
     "no JSON": "bash: command not found",
     "nothing": "",
     "something else": "17",
