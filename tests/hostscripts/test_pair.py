@@ -258,6 +258,16 @@ def test_ready_says_why_not(proxy: PairHost) -> None:
     assert "standby" in proxy.sandbox.run([PAIR, "ready"])
 
 
+@pytest.mark.parametrize("gone", [f"rm {DIRECTORY}/state.json", "rm /run/services/causeway-pair.service"])
+def test_without_a_watcher_nobody_is_ready_and_nobody_steps_aside(proxy: PairHost, gone: str) -> None:
+    """As just after a boot, or when it has died: what there is of it then is old."""
+    proxy.sandbox.run("kill -KILL $(pgrep -f [p]air_watch.py)")
+    proxy.sandbox.run(gone)
+    for word in ("ready", "step-aside", "switch", "status"):
+        assert "causeway-pair.service does not run" in proxy.sandbox.run([PAIR, word], ok=False)
+    assert proxy.sandbox.json("/run/root/opt/causeway/status")["pair"] is None
+
+
 def test_the_active_one_tells_every_connection_and_a_standby_forgets_them_and_asks(proxy: PairHost) -> None:
     conf = "/run/root/run/causeway/sync/tenant-alpha.conf"
     proxy.sandbox.run(f"mkdir -p {conf.rpartition('/')[0]}; touch {conf}; rm -f /run/conntrackd")
