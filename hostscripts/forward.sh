@@ -77,9 +77,9 @@ router_settings_are() {
 # takes 0.4 KiB in the kernel and 0.45 in a pair's conntrackd, measured; 1 is counted. conntrackd keeps closed ones for a while,
 # so no more than half of its HashLimit, see sync.sh. The kernel rounds buckets up to whole pages, of 512.
 connections_have_room() {
-  local word kib limit=$ROOT/proc/sys/net/netfilter/nf_conntrack_max
-  [[ -w $limit ]] || return 0 # it is the machine's, which a container's root may not set
-  read -r word kib word <"$ROOT/proc/meminfo"
+  local kib limit=$ROOT/proc/sys/net/netfilter/nf_conntrack_max
+  [[ -w $limit ]] || return 0           # it is the machine's, which a container's root may not set
+  read -r _ kib _ <"$ROOT/proc/meminfo" # MemTotal
   limit=$((kib / 4 / ${#ROWS[@]} / 512 * 512))
   limit=$((limit < 2048 ? 2048 : limit > 262144 ? 262144 : limit))
   sysctls_are net/netfilter/nf_conntrack_{buckets,max}="$limit"
