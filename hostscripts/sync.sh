@@ -128,6 +128,9 @@ General {
       IPv4_address $address
       IPv4_address $peer
     }
+    State Accept {
+      ESTABLISHED CLOSE TIME_WAIT for TCP
+    }
   }
 }
 END
