@@ -45,6 +45,7 @@ CONNECT_S = 10.0
 TICK_S = 0.005
 BIN_S = 0.05  # resolution of the timeline
 FIRST_ECHO_S = 5.0
+LEAVE_S = 10.0  # for all to end; whoever is left then ends at once
 DATAGRAM_GRACE_S = 0.5  # a datagram that takes longer is lost
 NEW_DEADLINE_S = 10.0
 CHUNK = b"\0" * (1 << 16)
@@ -163,6 +164,13 @@ class Connection:
 
     def stop(self) -> None:
         """Say nothing more of oneself."""
+
+    def leave(self) -> None:
+        """Have nothing more to say; it is over when the far end has nothing more, either."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self.ends(error)
 
     def owed(self) -> bool:
         """Whether something that was said did not come back yet."""
@@ -434,10 +442,7 @@ class Load:
         """Until told to stop."""
         self.begin()
         say("ready", now())
-        groups, datagram_ticks, new_ticks = (
-            max(1, round(self.options[name] / 1000 / TICK_S))
-            for name in ("interval_ms", "datagram_ms", "new_ms")
-        )
+        groups, datagram_ticks, new_ticks = map(self.turns, ("interval_ms", "datagram_ms", "new_ms"))
         tick, due = 0, now()
         while not self.stopping:
             for one in self.flows[tick % groups :: groups]:
@@ -473,10 +478,9 @@ class Load:
         for one in self.bulk:
             one.stop()
         everyone = self.silent + self.flows
-        for one in everyone:
-            one.send()
         stopped = now()
-        deadline = stopped + self.options["grace_ms"] / 1000
+        self.last_words(everyone)
+        deadline = now() + self.options["grace_ms"] / 1000
         self.listen(stopped + DATAGRAM_GRACE_S)
         for kind in self.datagrams:
             kind.stop(stopped)
@@ -484,6 +488,30 @@ class Load:
         while now() < deadline and self.unfinished():
             self.listen(now() + TICK_S)
         self.report()
+        self.end_gently(everyone + self.bulk)
+        say("end")
+
+    def last_words(self, everyone: Sequence[Connection]) -> None:
+        """Each says one more byte, at the pace at which they said something before: a burst is none of the load."""
+        turns = self.turns("interval_ms")
+        for turn in range(turns):
+            for one in everyone[turn::turns]:
+                one.send()
+            self.listen(now() + TICK_S)
+
+    def end_gently(self, everyone: Sequence[Connection]) -> None:
+        """A batch at a time, as they were made: the next one when the far end has ended, too."""
+        deadline = now() + LEAVE_S
+        for first in range(0, len(everyone), BATCH):
+            batch = [one for one in everyone[first : first + BATCH] if one.state == "open" and not one.owed()]
+            for one in batch:
+                one.leave()
+            while any(one.state == "open" for one in batch) and now() < deadline:
+                self.listen(now() + TICK_S)
+
+    def turns(self, option: str) -> int:
+        """How many ticks there are in the time that an option gives."""
+        return max(1, round(self.options[option] / 1000 / TICK_S))
 
     def unfinished(self) -> bool:
         """Whether a new connection is still being made."""
@@ -504,7 +532,6 @@ class Load:
             at = self.bins.began + index * BIN_S
             say("bin", at, len(tcp), *figures(tcp), *figures(udp), *figures(icmp), seen.bulk_bytes)
         say("late", self.late)
-        say("end")
 
 
 class RefusedError(Exception):

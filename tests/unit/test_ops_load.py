@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import signal
 import socket
 import subprocess
@@ -246,6 +247,41 @@ def test_many_connections_are_made_a_batch_at_a_time() -> None:
     with served(answers_late) as port, load(port, connections=300, interval_ms=60_000, udp=0, new_ms=60_000):
         assert sum(unanswered) == 301
         assert max(unanswered) <= 50
+
+
+def test_many_connections_end_a_batch_at_a_time() -> None:
+    """The next one when the far end of the last has ended, too: no path has a thousand ends to track at once."""
+    ended: list[int] = []
+
+    def echoes_and_ends_late(server: socket.socket) -> None:
+        with selectors.DefaultSelector() as found:
+            found.register(server, selectors.EVENT_READ)
+            while True:
+                over: list[socket.socket] = []
+                for key, _ in found.select(timeout=1):
+                    one = key.fileobj
+                    assert isinstance(one, socket.socket)
+                    if one is server:
+                        found.register(server.accept()[0], selectors.EVENT_READ)
+                    elif data := one.recv(100):
+                        one.send(data)
+                    else:
+                        found.unregister(one)
+                        over.append(one)
+                if over:
+                    time.sleep(0.05)
+                    ended.append(len(over))
+                for one in over:
+                    one.close()
+
+    with (
+        served(echoes_and_ends_late) as port,
+        load(port, connections=200, interval_ms=100, new_ms=60_000, udp=0) as running,
+    ):
+        result = running.stop()
+        assert [flow.state for flow in (*result.flows, *result.silent)] == ["kept"] * 201
+        assert sum(ended) >= 201
+        assert max(ended) <= 51  # and one of those that are new, and end at once
 
 
 @pytest.mark.parametrize("events", [0, 3])
