@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from lab.machine import Machine, MachineError, MachineSpec, MachineState, Nic
 from lab.world import Eni, InstanceState, World
 
 log = logging.getLogger(__name__)
+BURSTABLE = re.compile(r"t\d")
 POLL_S = 1.0  # how soon a guest that powered itself off is noticed
 
 
@@ -31,6 +33,7 @@ class Desired:
     state: InstanceState
     boot_count: int = 0
     nics: tuple[tuple[str, str], ...] = ()  # (MAC, ENI id) by device index
+    niceness: int = 0  # from its next start on
 
 
 @dataclass(frozen=True)
@@ -124,10 +127,10 @@ class Worker:
     def _run(self, desired: Desired) -> None:
         if self.machine is None:
             with opened(desired.nics, self._hooks) as nics:
-                self.machine = Machine.start(self._spec, self._image, nics)
+                self.machine = Machine.start(self._spec, self._image, nics, niceness=desired.niceness)
         elif self.machine.state is MachineState.STOPPED:
             with opened(desired.nics, self._hooks) as nics:
-                self.machine.boot(nics)
+                self.machine.boot(nics, niceness=desired.niceness)
         elif self.machine.state is not MachineState.RUNNING:
             return  # hung or crashed by a fault: what is to be plugged waits for its end
         elif desired.boot_count != self._booted:
@@ -155,7 +158,7 @@ class Worker:
             self.again()
             return
         with opened(self._desired.nics, self._hooks) as nics:
-            self.machine.boot(nics)
+            self.machine.boot(nics, niceness=self._desired.niceness)
 
 
 @contextmanager
@@ -169,6 +172,14 @@ def opened(nics: tuple[tuple[str, str], ...], hooks: Hooks) -> Any:
     finally:
         for nic in ready:
             os.close(nic.tap_fd)
+
+
+def niceness_of(instance_type: str) -> int:
+    """A burstable instance (t2, t3, t3a, t4g) is sure of a fifth of a core; others have theirs to themselves.
+
+    So where this machine's cores do not suffice, burstable ones give way: as 1 to 3, by Linux's weights.
+    """
+    return 5 if BURSTABLE.match(instance_type) else 0
 
 
 class Park:
@@ -193,7 +204,9 @@ class Park:
                     worker = Worker(instance.id, self._directory / instance.id, self._image, self._hooks)
                     self._workers[instance.id] = worker
                 nics = tuple((eni.mac, eni.id) for eni in world.enis_of(instance.id))
-                worker.want(Desired(instance.state, instance.boot_count, nics))
+                worker.want(
+                    Desired(instance.state, instance.boot_count, nics, niceness_of(instance.instance_type))
+                )
 
     def fault(self, kind: str, instance_id: str, eni: Eni | None) -> None:
         """Do something to a machine that no API would."""

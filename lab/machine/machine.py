@@ -61,27 +61,29 @@ class Machine:
         self._ending = False  # its process ends because we want it to
 
     @classmethod
-    def start(cls, spec: MachineSpec, image: Image, nics: Iterable[Nic] = ()) -> Machine:
+    def start(
+        cls, spec: MachineSpec, image: Image, nics: Iterable[Nic] = (), *, niceness: int = 0
+    ) -> Machine:
         """A new machine, restored from the image's template, with an own disk; runs when this returns.
 
-        A disk that is in the directory already is booted from instead.
+        A disk that is in the directory already is booted from instead. `niceness`: it gives way to others.
         """
         machine = cls(spec, image)
         if machine._disk.exists():
-            machine.boot(nics)
+            machine.boot(nics, niceness=niceness)
             return machine
         spec.directory.mkdir(parents=True, exist_ok=True)
         machine._make_disk()
         with machine._lock:
-            machine._launch(image.ram, nics, restore=True)
+            machine._launch(image.ram, nics, restore=True, niceness=niceness)
         return machine
 
-    def boot(self, nics: Iterable[Nic] = ()) -> None:
+    def boot(self, nics: Iterable[Nic] = (), *, niceness: int = 0) -> None:
         """Start again from its own disk, by an ordinary boot, with these NICs and no others."""
         with self._lock:
             if self.state in (MachineState.RUNNING, MachineState.HUNG):
                 raise MachineError(f"{self.spec.id} is running", hint="stop it first")
-            self._launch(None, nics, restore=False)
+            self._launch(None, nics, restore=False, niceness=niceness)
 
     def plug(self, nic: Nic) -> None:
         """Attach a NIC; the guest sees it appear."""
@@ -230,7 +232,7 @@ class Machine:
                 hint=f"there must be room in {self.spec.directory}",
             )
 
-    def _launch(self, memory: Path | None, nics: Iterable[Nic], *, restore: bool) -> None:
+    def _launch(self, memory: Path | None, nics: Iterable[Nic], *, restore: bool, niceness: int) -> None:
         if self._qemu is not None:
             self._qemu.qmp.close()
         image = self._image
@@ -247,7 +249,7 @@ class Machine:
         self._slots, self._unplugged = {}, set()
         self._hung = self._ending = False
         log = self.spec.directory / "qemu.log"
-        self._qemu = Qemu(hardware, log, paused=True, incoming=restore)
+        self._qemu = Qemu(hardware, log, paused=True, incoming=restore, niceness=niceness)
         try:
             if restore:
                 self._qemu.restore(image.state)

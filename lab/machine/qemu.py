@@ -29,6 +29,7 @@ class Qemu:
         paused: bool = False,
         incoming: bool = False,
         bound: bool = False,
+        niceness: int = 0,
     ) -> None:
         """Start it; `bound` to the calling thread it ends with that, whatever ends it."""
         self.name = hardware.name
@@ -37,6 +38,7 @@ class Qemu:
         with theirs, log.open("ab") as output:
             argv = command(hardware, theirs.fileno(), paused=paused, incoming=incoming)
             argv = [*BOUND, *argv] if bound else argv
+            argv = ["nice", f"--adjustment={niceness}", *argv] if niceness else argv
             try:
                 # Its own process group: an interrupt from the terminal is for whoever controls it.
                 self.process = subprocess.Popen(
