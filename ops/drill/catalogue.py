@@ -21,6 +21,7 @@ ANYTHING = Bounds(
 # The API is down, the drill hears of the alarm, and the standby has everything.
 DOWN_S, ALARM_SEEN_S, WHOLE_S = 3.0, 2.0, 3.0
 AWS_CLAIM_S, AWS_EFFECT_S = 1.8, 1.0
+BOOT_S = 120.0
 
 SCENARIOS = (
     Scenario(
@@ -68,6 +69,25 @@ SCENARIOS = (
         bounds=FAILOVER,
     ),
     Scenario(
+        name="again",
+        what="the active proxy dies, and comes back; then the other one dies, and the first must know every connection",
+        steps=(
+            do.kill(ACTIVE),
+            do.moved(STANDBY),
+            do.boot(ACTIVE),
+            do.well(BOOT_S),
+            do.kill(STANDBY),
+            do.moved(ACTIVE),
+        ),
+        bounds=replace(FAILOVER, moves=2),
+    ),
+    Scenario(
+        name="watcher",
+        what="the watcher of the active proxy hangs: systemd ends it, and so keepalived, after 15 s without a word",
+        steps=(do.hang_watcher(ACTIVE), do.moved(STANDBY)),
+        bounds=FAILOVER,
+    ),
+    Scenario(
         name="keepalived",
         what="keepalived is stopped on the active proxy",
         steps=(do.stop_keepalived(ACTIVE), do.moved(STANDBY)),
@@ -98,7 +118,9 @@ SCENARIOS = (
         name="switch-busy",
         what="planned switch under 1,000 open connections and full transfer",
         steps=(do.switch(), do.moved(STANDBY)),
-        bounds=KEPT,
+        # Full transfer keeps an emulated proxy's vCPU from its timers for 0.3 s now and then, which is a dead proxy's
+        # silence: another move is no broken promise here, a lost connection is.
+        bounds=replace(KEPT, moves=None),
         connections=1000,
         bulk=4,
     ),

@@ -184,7 +184,7 @@ def described(step: Step) -> str:
 
 def promised(bounds: Bounds) -> str:
     """Bounds in words."""
-    moves = {None: "", 0: "HaVips do not move", 1: "HaVips move once"}[bounds.moves]
+    moves = {None: "", 0: "HaVips do not move", 1: "HaVips move once", 2: "HaVips move twice"}[bounds.moves]
     parts = (
         moves,
         ""

@@ -94,6 +94,10 @@ class Faults(ABC):
         """As it was."""
         self.stack.hosts.succeed(host, f"sudo -n systemctl start {unit}")
 
+    def signal_service(self, host: str, unit: str, signal: str) -> None:
+        """To the service's own process."""
+        self.stack.hosts.succeed(host, f"sudo -n systemctl kill --kill-whom=main --signal={signal} {unit}")
+
     def forwarding_off(self, host: str, namespace: str) -> None:
         """The kernel of a tenant's namespace forwards nothing."""
         self.stack.hosts.succeed(

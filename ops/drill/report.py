@@ -126,4 +126,5 @@ def run_json(run: RunResult) -> Json:
         "events": [{"at": round(e.at - began, 3), "kind": e.kind, "text": e.text} for e in run.events],
         "stalls_s": sorted(round(flow.stall_s, 4) for flow in run.load.flows),
         "states": sorted(flow.state for flow in run.load.flows),
+        "bulk": [{"state": flow.state, "stall_s": round(flow.stall_s, 4)} for flow in run.load.bulk],
     }

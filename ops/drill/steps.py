@@ -10,10 +10,11 @@ from ops.errors import OpsError
 from ops.ssh import until
 from ops.status.gather import ask_host
 from ops.status.seen import HostSeen
+from ops.status.wait import wait_until_well
 from ops.switch import switch_now
 
 FAULT, MEND, SEEN, WAIT = "fault", "mend", "seen", "wait"
-KEEPALIVED = "causeway-keepalived.service"
+KEEPALIVED, WATCHER = "causeway-keepalived.service", "causeway-pair.service"
 ALARM_DEADLINE_S = 15.0
 MOVE_DEADLINE_S = 30.0
 
@@ -118,6 +119,16 @@ def stop_keepalived(who: Who) -> Step:
         kind=FAULT,
         act=lambda scene: scene.faults.stop_service(scene.host(who), KEEPALIVED),
         heal=lambda scene: scene.faults.start_service(scene.host(who), KEEPALIVED),
+    )
+
+
+def hang_watcher(who: Who) -> Step:
+    """SIGSTOP: the service that makes true what keepalived decides stands still."""
+    return Step(
+        text=f"the watcher of {who} hangs",
+        kind=FAULT,
+        act=lambda scene: scene.faults.signal_service(scene.host(who), WATCHER, "STOP"),
+        heal=lambda scene: scene.faults.signal_service(scene.host(who), WATCHER, "CONT"),
     )
 
 
@@ -272,6 +283,15 @@ def moved(to: Who, deadline_s: float = MOVE_DEADLINE_S) -> Step:
         act=lambda scene: void(
             scene.watch.wait(scene.named(text), lambda s: s.whole_on == scene.host(to), deadline_s)
         ),
+    )
+
+
+def well(seconds: float) -> Step:
+    """Nothing is wrong with any proxy: the pair can fail again."""
+    return Step(
+        text="the pair can fail again",
+        kind=SEEN,
+        act=lambda scene: void(wait_until_well(scene.stack, seconds)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -19,6 +20,11 @@ USER_HAVIP = "172.16.101.100"
 FREE = "192.168.4.77"
 SYNC = "causeway-sync@tenant-alpha"
 KNOWN = f"{IN_TENANT} conntrack -L -p tcp --dport 7007 2>/dev/null | grep -c ESTABLISHED || true"
+OWN_PORT = "ss -Hun dst 172.16.101.4:7007 | awk '{print $3}' | cut -d: -f2"
+SEEN_BY_USER = (
+    f"{IN_TENANT} conntrack -L -p udp --orig-port-src %d 2>/dev/null | grep -o 'src=172.16.*dport=[0-9]*'"
+)
+OWN_ENDPOINT = "192.168.4.201"
 FORGET = f"{IN_TENANT} conntrack -F 2>/dev/null"
 ALARMS = "jq -r '.alarms[]' /run/causeway/pair/state.json"
 
@@ -104,6 +110,87 @@ def test_a_killed_watcher_costs_no_connection(pair: LabUnderTest) -> None:
     with kept_connections(pair):
         pair.succeed(active, "kill -KILL $(systemctl show --value --property MainPID causeway-pair)")
         well(pair)
+
+
+def test_a_datagrams_sender_looks_the_same_after_a_switch(pair: LabUnderTest) -> None:
+    """To the tenant: a UDP flow is the port that it comes from, and nobody would tell it of another one."""
+    active, standby = well(pair)
+    with kept_connections(pair):
+        flow = SEEN_BY_USER % int(pair.succeed(FUNC, OWN_PORT))
+        before = pair.succeed(active, flow)
+        assert f"dst={USER_HAVIP}" in before
+        assert ops(pair, "switch").returncode == 0
+        well(pair)
+        assert pair.succeed(standby, flow) == before
+
+
+def test_another_instance_type_stops_one_proxy_at_a_time_and_costs_no_connection(pair: LabUnderTest) -> None:
+    """Each steps aside before its turn, and is back with every connection before the other one's."""
+    well(pair)
+    with kept_connections(pair):
+        done = pair.up(*PAIR, "--config", "proxy.instance_type=c6in.xlarge")
+        assert {("update", f"{proxy}-instance") for proxy in PROXIES} <= changed(done)
+    well(pair)
+    for proxy in PROXIES:
+        pair.forget(proxy)
+    with kept_connections(pair):
+        pair.up(*PAIR)
+    for proxy in PROXIES:
+        pair.forget(proxy)
+
+
+def test_a_proxy_that_is_made_anew_costs_no_connection(pair: LabUnderTest) -> None:
+    """The active one: its turn begins with a switch, and it ends with the whole table of the other one."""
+    active, standby = well(pair)
+    with kept_connections(pair):
+        done = pair.up(*PAIR, "--replace", active)
+        assert f"{active}-instance" in {name for _, name in changed(done)}
+        pair.forget(active)
+        assert well(pair) == (standby, active)
+        assert ops(pair, "switch").returncode == 0  # it knows all of them, or some end here
+
+
+@pytest.fixture
+def own_way(pair: LabUnderTest) -> Iterator[None]:
+    """An endpoint that no stack has made, and names for it on the proxies, where an operator would have DNS."""
+    ec2: Any = boto3.client("ec2", **client_options(pair.status()))  # type: ignore[call-overload]
+    (subnet,) = ec2.describe_subnets(Filters=[{"Name": "cidr-block", "Values": ["192.168.4.0/24"]}])[
+        "Subnets"
+    ]
+    (other,) = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    group = ec2.create_security_group(
+        GroupName="operators-endpoint", Description="not of the stack", VpcId=subnet["VpcId"]
+    )["GroupId"]
+    ec2.authorize_security_group_ingress(
+        GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp=subnet["CidrBlock"]
+    )
+    made = ec2.create_vpc_endpoint(
+        VpcEndpointType="Interface",
+        VpcId=subnet["VpcId"],
+        ServiceName=other["ServiceName"],
+        SubnetIds=[subnet["SubnetId"]],
+        SubnetConfigurations=[{"SubnetId": subnet["SubnetId"], "Ipv4": OWN_ENDPOINT}],
+        SecurityGroupIds=[group],
+        PrivateDnsEnabled=False,
+    )["VpcEndpoint"]["VpcEndpointId"]
+    for proxy in PROXIES:
+        pair.succeed(proxy, f"echo '{OWN_ENDPOINT} ec2.us-east-1.amazonaws.com' >>/etc/hosts")
+    yield
+    for proxy in PROXIES:
+        pair.succeed(proxy, f"sed -i '/^{OWN_ENDPOINT} /d' /etc/hosts")
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[made])
+    ec2.delete_security_group(GroupId=group)
+    pair.up(*PAIR)
+
+
+def test_the_api_may_be_reached_by_a_way_of_the_operators(pair: LabUnderTest, own_way: None) -> None:
+    del own_way
+    well(pair)
+    with kept_connections(pair):
+        pair.up(*PAIR, "--config", "api={way: own, scheme: http}")
+        before = well(pair)
+        assert ops(pair, "switch").returncode == 0
+        assert well(pair) == before[::-1]
 
 
 def test_from_pair_to_single_and_back_no_connection_is_lost(pair: LabUnderTest) -> None:

@@ -442,6 +442,7 @@ def test_all_scenarios_are_there() -> None:
     assert set(names) >= {
         "kill", "hang", "unplug-platform", "unplug-user", "keepalived", "conntrackd", "forwarding", "switch",
         "switch-busy", "api-down", "api-slow", "refused", "split", "reboot", "both", "kill-up", "rolling", "idle",
+        "again", "watcher",
     }  # fmt: skip
 
 
@@ -452,7 +453,8 @@ GAPS = {
     "unplug-user": (0.49, 2), "keepalived": (0, 2), "conntrackd": (0.49, 2), "forwarding": (0, 4),
     "switch": (0.12, 0.5), "switch-busy": (0.12, 2), "api-down": (6, 9), "api-slow": (4, 6),
     "refused": (7.6, 11), "split": (0.18, 2), "reboot": (0, 2), "both": (60, None),
-    "kill-up": (0.49, 2), "rolling": (0.27, 0.5), "idle": (0.49, 2),
+    "kill-up": (0.49, 2), "rolling": (0.27, 0.5), "idle": (0.49, 2), "again": (0.49, 2),
+    "watcher": (0.12, 2),
 }  # fmt: skip
 
 
