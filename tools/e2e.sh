@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The tests with real guests. Half of their time is spent waiting for a guest, so three lanes run side by side: two drive
-# labs, a file of tests at a time, and one forks into namespaces of its own, which a process that has threads (gRPC's,
-# or those of a pytest worker) may not. Two proxies of real guests come after them, alone on the machine, because a pair
-# takes a proxy that gets no time for one that is dead: a few drills here, every other one with `make pair`.
+# labs, a file of tests at a time. One forks into namespaces of its own, which a process that has threads (gRPC's, or
+# those of a pytest worker) may not, and has the host scripts on a real kernel after that. Two proxies of real guests come
+# after them, alone on the machine, because a pair takes a proxy that gets no time for one that is dead: a few drills
+# here, every other one with `make pair`.
 #
 #   e2e.sh [PYTEST ARGUMENT…]    for all lanes and the drills, say: -k interrupted
 set -euo pipefail
@@ -18,14 +19,14 @@ kernel=(tests/hostscripts/test_{pair,sync,tenants_change,told}.py)
 ran() { "$@" || (($? == 5)); }
 
 said=$(mktemp)
-ran "${pytest[@]}" "${forking[@]}" >"$said" 2>&1 &
+ran "${pytest[@]}" "${forking[@]}" "${kernel[@]}" >"$said" 2>&1 &
 lane=$!
 trap 'kill "$lane" 2>/dev/null || true; rm -f "$said"' EXIT
 
 failed=0
-ran "${pytest[@]}" -n 2 --dist loadfile tests/lab "${kernel[@]}" "${others[@]/#/--ignore=}" || failed=1
+ran "${pytest[@]}" -n 2 --dist loadfile tests/lab "${others[@]/#/--ignore=}" || failed=1
 wait "$lane" || failed=1
-echo "fabric, metadata and machines:"
+echo "fabric, metadata and machines; host scripts:"
 cat "$said"
 echo "drills:"
 ran "${pytest[@]}" tests/lab/test_drill.py -m "not every_scenario" || failed=1
