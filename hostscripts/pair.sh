@@ -61,28 +61,27 @@ fifo_is_there() {
   [[ -f $DIRECTORY/aside ]] || echo 1 >"$DIRECTORY/aside"
 }
 
-# RESTART: whom the change concerns; RENEW: whether pair_watch.py is to read its file again.
+# Marks `restart_due` and `renew_due`: of whom the change concerns. They last until that is done, whatever fails before.
 configurations_are() {
   local text
   state "$(printf 'def nic: "%s"; def primary: "%s";' "$1" "$2") $WATCH_CONF"
   printf -v text '%s\n' "${ROWS[@]}"
   text+="programs $(cat "$HERE"/pair_*.py | cksum)"$'\n'
-  RESTART=no RENEW=no
-  file_is "$DIRECTORY/watch.conf" "$text" || RENEW=yes
+  file_is "$DIRECTORY/watch.conf" "$text" "$DIRECTORY/renew_due"
   state "$(printf 'def nic: "%s";' "$1") $KEEPALIVED_CONF"
   printf -v text '%s\n' "${ROWS[@]}"
-  file_is "$DIRECTORY/keepalived.conf" "$text" || RESTART=yes
+  file_is "$DIRECTORY/keepalived.conf" "$text" "$DIRECTORY/restart_due"
 }
 
-# file_is PATH TEXT: false if it was not.
+# file_is PATH TEXT MARK
 file_is() {
   local present=''
   [[ ! -f $1 ]] || IFS= read -r -d '' present <"$1" || true
   [[ $present != "$2" ]] || return 0
   changed "${1#"$ROOT"} written"
+  : >"$3"
   printf '%s' "$2" >"$1.new"
   mv "$1.new" "$1"
-  return 1
 }
 
 # shellcheck disable=SC2016 # $ is jq's
@@ -145,30 +144,30 @@ readonly KEEPALIVED_CONF='
 
 services_run() {
   local unit
-  if unit_is_new; then RESTART=yes; fi
-  if [[ $RESTART == yes ]]; then
+  units_are_known
+  if [[ -f $DIRECTORY/restart_due ]]; then
     run systemctl daemon-reload
     run systemctl restart "${UNITS[@]}"
+    rm -f "$DIRECTORY"/{restart,renew}_due
     return
   fi
   for unit in "${UNITS[@]}"; do
     systemctl is-active --quiet "$unit" || run systemctl start "$unit"
   done
-  [[ $RENEW == no ]] || watcher_is_renewed
+  [[ ! -f $DIRECTORY/renew_due ]] || watcher_is_renewed
 }
 
-unit_is_new() {
-  local units was=''
-  units=$(cd "$ROOT/etc/systemd/system" && cksum "${UNITS[@]}")
-  [[ ! -f $DIRECTORY/units ]] || was=$(<"$DIRECTORY/units")
-  [[ $units != "$was" ]] || return 1
-  echo "$units" >"$DIRECTORY/units"
+units_are_known() {
+  local text
+  text=$(cd "$ROOT/etc/systemd/system" && cksum "${UNITS[@]}")
+  file_is "$DIRECTORY/units" "$text" "$DIRECTORY/restart_due"
 }
 
 # It reads its file again, and goes on as what it is.
 watcher_is_renewed() {
   changed "the watcher is renewed"
   echo renew 1<>"$DIRECTORY/events"
+  rm -f "$DIRECTORY/renew_due"
 }
 
 pair_is_gone() {
