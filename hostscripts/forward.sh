@@ -24,7 +24,10 @@ main() {
     # shellcheck disable=SC2086 # checked words
     inside ${row%% *} forwards ${row#* } || MISSING+=("forwarding in ${row%% *}")
   done
-  ((${#ROWS[@]} == 0)) || connections_have_room
+  if ((${#ROWS[@]})); then
+    connections_have_room
+    neighbours_have_room
+  fi
   tenant_namespaces
   for namespace in "${TENANT_NAMESPACES[@]}"; do
     [[ " ${ROWS[*]/% */} " == *" $namespace "* ]] || inside "$namespace" namespace_is_closed
@@ -83,6 +86,14 @@ connections_have_room() {
   limit=$((kib / 4 / ${#ROWS[@]} / 512 * 512))
   limit=$((limit < 2048 ? 2048 : limit > 262144 ? 262144 : limit))
   sysctls_are net/netfilter/nf_conntrack_{buckets,max}="$limit"
+}
+
+# All namespaces share one table of neighbours, of 1,024, which a single func host fills that asks for many addresses of a
+# tenant's subnet. It asks for a thousand or so at the same time, if it asks for 400 new ones a second; a subnet has 65,536.
+neighbours_have_room() {
+  local threshold=$ROOT/proc/sys/net/ipv4/neigh/default/gc_thresh3
+  [[ -w $threshold ]] || return 0 # likewise
+  sysctls_are net/ipv4/neigh/default/gc_thresh3=65536 net/ipv4/neigh/default/gc_thresh2=32768
 }
 
 start "$@"

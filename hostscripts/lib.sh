@@ -180,7 +180,16 @@ namespace_is_closed() {
   table_is inet causeway_forward "$CLOSED"
 }
 
+# What conntrackds say to each other is none of the tenant's connections, and passes when its table is full.
 readonly ICMP_ONLY='
+  chain untracked_in {
+    type filter hook prerouting priority raw; policy accept;
+    iifname "sync*" notrack
+  }
+  chain untracked_out {
+    type filter hook output priority raw; policy accept;
+    oifname "sync*" notrack
+  }
   chain input {
     type filter hook input priority filter; policy drop;
     iifname "lo" accept

@@ -334,3 +334,25 @@ def test_connections_have_a_quarter_of_the_memory_an_equal_part_of_it_for_each_t
 def test_where_the_limit_is_somebody_elses_forwarding_is_applied_all_the_same(own_path: Sandbox) -> None:
     own_path.run("! test -w /proc/sys/net/netfilter/nf_conntrack_max")
     assert own_path.apply("forward", tenants(FORWARD)) == ["unchanged"]
+
+
+TWIN = """
+ip netns add twin
+ip -n tenant-alpha link add sync1 type veth peer name sync1 netns twin
+for end in tenant-alpha:1 twin:2; do
+  ip -n ${end%:*} addr add 169.254.254.${end#*:}/30 dev sync1
+  ip -n ${end%:*} link set dev sync1 up
+done
+"""
+
+
+def test_what_two_proxies_say_to_each_other_is_none_of_the_tenants_connections(own_path: Sandbox) -> None:
+    """So it passes when the tenant's table is full, and a planned switch can be asked for."""
+    own_path.run(TWIN)
+    count = "cat /proc/sys/net/netfilter/nf_conntrack_count"
+    before = int(own_path.run(count, "tenant-alpha"))
+    own_path.run("echo told >/dev/udp/169.254.254.2/3780", "tenant-alpha")
+    own_path.run("echo told >/dev/udp/169.254.254.1/3780", "twin")
+    assert int(own_path.run(count, "tenant-alpha")) <= before
+    client_seen(own_path)
+    assert int(own_path.run(count, "tenant-alpha")) > before

@@ -50,6 +50,13 @@ def test_applying_again_changes_nothing(lab: LabUnderTest, host: str) -> None:
     assert [name for name, concern in concerns.items() if not concern["in_sync"]] == []
 
 
+def test_a_proxy_has_room_for_a_tenant_that_has_much(lab: LabUnderTest) -> None:
+    """The kernel's own limits are those of a host that forwards nothing, and shared by all tenants."""
+    memory_kib = int(lab.succeed(PROXY, "awk '/^MemTotal/ {print $2}' /proc/meminfo"))
+    limits = lab.succeed(PROXY, "sysctl -n net.netfilter.nf_conntrack_max net.ipv4.neigh.default.gc_thresh3")
+    assert [int(limit) for limit in limits.split()] == [memory_kib // 4 // 512 * 512, 65536]
+
+
 @pytest.mark.parametrize(
     ("host", "damage"),
     [
