@@ -34,7 +34,7 @@ OFFER_S = 15.0  # how often one that serves with a broken path offers its place
 START_S = 20.0
 WELL_FOR_S = 2.0
 HEALTH_TAKES_S, METADATA_SILENT_S = 15.0, 5.0
-RESYNC_S = 60.0
+RESYNC_S, RESYNC_AGAIN_S = 60.0, 5.0
 ASK_S = 0.3
 CALM_S = 3.0  # a machine that stood still has much to catch up with, and would miss adverts
 LOOK_OFTEN_S = 10.0
@@ -66,6 +66,7 @@ class Memory:
     was_whole: bool = False
     last_resort: bool = False  # serves with a broken path
     clean: bool = False  # has nothing of other times to forget
+    informed: bool = False  # knows the connections of now
     distrust: int = 0
 
 
@@ -113,7 +114,10 @@ class Effects(Protocol):
     def ask(self, address: str) -> None:
         """→ is_answered"""
 
-    def resync(self) -> None: ...
+    def resync(self, active: bool) -> None:
+        """→ resync_has_ended"""
+
+    def drop_resync(self) -> None: ...
 
     def record(self, to: str, reason: str) -> int:
         """A switch, now; when that is, in seconds since 1970."""
@@ -131,7 +135,8 @@ class Decider:
     now: float
     memory: Memory = field(default_factory=Memory)
     seen: list[Seen] = field(init=False)
-    sync: dict[str, str] = field(default_factory=dict)  # by namespace: "active" or what systemd says
+    keepalived_is: str = "active"  # or what else systemd says
+    sync: dict[str, str] = field(default_factory=dict)  # by namespace
     has_credentials: bool = False
     broken: str = ""  # the first data path that is
     unready: str = ""  # why it could not take over, its paths being whole
@@ -142,6 +147,8 @@ class Decider:
         self.platform = next(i for i, havip in enumerate(self.havips) if not havip.namespace)
         self.started_at = self.aside_at = self.metadata_at = self.master_at = self.well_at = self.now
         self.heard_at = self.pong_at = self.peer_pong_at = self.asked_at = self.resynced_at = LONG_AGO
+        self.resyncs = False
+        self.resync_again_at = LONG_AGO
         self.woke_at, self.claims_from = self.now, self.now + METADATA_SILENT_S
         self.calm_at = LONG_AGO
         self.is_back_at_once = self.has_lost = False
@@ -262,9 +269,18 @@ class Decider:
         else:
             self.pong_at = now
 
-    def sync_is(self, states: dict[str, str], now: float) -> None:
-        """Of conntrackd, by namespace."""
-        self.now, self.sync = now, states
+    def services_are(self, keepalived: str, sync: dict[str, str], now: float) -> None:
+        """As systemd has them; conntrackd by namespace."""
+        self.now, self.keepalived_is, self.sync = now, keepalived, sync
+
+    def resync_has_ended(self, failed: str, now: float) -> None:
+        """What `Effects.resync` began; `failed`: "" or why it came to nothing."""
+        self.now, self.resyncs = now, False
+        if failed:
+            self.resync_again_at = now + RESYNC_AGAIN_S
+        elif self.memory.phase == STANDBY and self.memory.clean:
+            self.memory.informed = True
+        self._decide()
 
     def switch_is_wanted(self, now: float) -> None:
         """By somebody."""
@@ -302,8 +318,10 @@ class Decider:
         memory = self.memory
         if memory.aside:
             return  # keepalived has not read the file yet
-        memory.phase, memory.was_whole, memory.clean = ACTIVE, False, False
+        memory.phase, memory.was_whole, memory.clean, memory.informed = ACTIVE, False, False, True
         self.master_at = self.now
+        self.resyncs = False
+        self.effects.drop_resync()  # which may be about to empty the tables
         for i, seen in enumerate(self.seen):
             seen.got, seen.granted_at, seen.refused, seen.attempt, seen.claim_at = False, LONG_AGO, "", 0, 0.0
             self._set_address(i, True)
@@ -451,9 +469,8 @@ class Decider:
         elif memory.phase == STANDBY:
             if (self.broken or self.unready) and not memory.last_resort:
                 self._stand_aside(FAULT, self.broken or self.unready)
-            elif not memory.clean and self.has_none():
-                memory.clean = True
-                self._resync()
+            elif not (memory.clean and memory.informed):
+                self._get_informed()
         elif memory.phase == STARTING:
             if not (self.broken or self.unready):
                 self._listen_again("just started")
@@ -488,6 +505,13 @@ class Decider:
         if self.now - self.resynced_at >= RESYNC_S:
             self._resync()
 
+    def _get_informed(self) -> None:
+        """A standby forgets what it knows, and is told all. Not while packets may still come to it: they need that."""
+        is_lingering = any(self.now - seen.gone_at < LINGER_S for seen in self.seen)
+        if self.has_none() and not is_lingering and not self.resyncs and self.now >= self.resync_again_at:
+            self.memory.clean, self.memory.informed = True, False
+            self._resync()
+
     def _find_what_is_broken(self) -> None:
         self.broken = self.unready = ""
         for havip, seen in zip(self.havips, self.seen, strict=True):
@@ -510,8 +534,8 @@ class Decider:
 
     def _resync(self) -> None:
         """Every conntrackd: the active one tells all it knows; a standby forgets all, and asks."""
-        self.resynced_at = self.now
-        self.effects.resync()
+        self.resynced_at, self.resyncs = self.now, True
+        self.effects.resync(self.memory.phase == ACTIVE)
 
     def _enter(self, phase: str, reason: str) -> None:
         memory = self.memory
@@ -556,7 +580,7 @@ class Decider:
 
     def _find_alarms(self) -> None:
         memory, found = self.memory, []
-        if memory.keepalived in ("STOP", "none"):
+        if memory.keepalived in ("STOP", "none") or self.keepalived_is != "active":
             found.append("keepalived does not run")
         if memory.phase == ACTIVE and self.now - self.master_at > 1:
             found += [
@@ -566,6 +590,8 @@ class Decider:
             ]
         if memory.phase == ACTIVE and memory.last_resort:
             found.append("serves with a broken path, as nobody else is active")
+        if memory.phase == STANDBY and not memory.informed:
+            found.append("does not know every connection yet")
         if self.broken or self.unready:
             found.append(self.broken or self.unready)
         if memory.phase == YIELDING and self.now - self.aside_at > 5:

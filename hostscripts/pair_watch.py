@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pair_aws import Credentials, Ec2, Metadata, MetadataError
-from pair_decide import ACTIVE, Decider, HaVip, Memory
+from pair_decide import ACTIVE, STANDBY, Decider, HaVip, Memory
 from pair_path import ROOT, DataPath
 
 HERE = Path(__file__).resolve().parent
@@ -41,6 +41,7 @@ BAD_AFTER_S, GOOD_AFTER_S = 0.15, 1.0  # in one go
 SELDOM_S, OFTEN_S, OFTEN_PER_NIC_S = 1.0, 0.05, 0.01
 CREDENTIALS_EVERY_S = 30.0  # AWS has new ones five minutes before the old ones end
 SYNC_EVERY_S = float(os.environ.get("CAUSEWAY_SYNC_EVERY_S", "15"))
+KEEPALIVED = "causeway-keepalived.service"
 SWITCHES = 5
 ROOT_TABLES = ("inet causeway_tunnel", "inet causeway_pair")
 TENANT_TABLES = ("inet causeway_forward", "ip causeway_nat")
@@ -147,6 +148,8 @@ class Watcher:
         self.looks: list[asyncio.Event] = [asyncio.Event() for _ in conf.havips]
         self.switches = read_switches()
         self.said: dict[str, str] = {}
+        self.resync_as = ""  # active, standby, or "": nothing is wanted
+        self.resyncing: asyncio.Task[str] | None = None
         self.told, self.role, self.part = "", "", b""
         self.last = time.monotonic()
         self.decider = Decider(
@@ -172,7 +175,7 @@ class Watcher:
         self.goes_on(self.metadata_is_watched())
         self.goes_on(self.credentials_are_watched())
         self.goes_on(self.deafness_follows())
-        self.goes_on(self.sync_is_watched())
+        self.goes_on(self.services_are_watched())
         self.goes_on(self.resyncs())
         gc.freeze()
         await self.ticks()
@@ -359,15 +362,15 @@ class Watcher:
             path.drain()
         self.looks[number].set()
 
-    async def sync_is_watched(self) -> None:
-        """Whether each conntrackd runs."""
+    async def services_are_watched(self) -> None:
+        """Whether keepalived runs, and each conntrackd."""
         namespaces = sorted(self.conf.tunnels)
-        units = [f"causeway-sync@{namespace}.service" for namespace in namespaces]
-        while units:
-            await asyncio.sleep(SYNC_EVERY_S)
+        units = [KEEPALIVED, *(f"causeway-sync@{namespace}.service" for namespace in namespaces)]
+        while True:
             text = await output_of("systemctl", "is-active", *units)
-            states = dict(zip(namespaces, text.split(), strict=False))
-            self.decider.sync_is({name: states.get(name, "unknown") for name in namespaces}, self.now())
+            keepalived, *states = [*text.split(), *["unknown"] * len(units)][: len(units)]
+            self.decider.services_are(keepalived, dict(zip(namespaces, states, strict=True)), self.now())
+            await asyncio.sleep(SYNC_EVERY_S)
 
     async def waits(self, event: asyncio.Event, seconds: float) -> None:
         """For the event, or so long."""
@@ -441,18 +444,34 @@ class Watcher:
         if not await failure_of("ping", "-n", "-q", "-c", "1", "-W", "1", "-I", self.conf.own, address):
             self.decider.is_answered(address, self.now())
 
-    def resync(self) -> None:
+    def resync(self, active: bool) -> None:
+        self.resync_as = ACTIVE if active else STANDBY
         self.resync_now.set()
 
+    def drop_resync(self) -> None:
+        self.resync_as = ""
+        if self.resyncing:
+            self.resyncing.cancel()
+
     async def resyncs(self) -> None:
-        """One at a time."""
+        """One at a time, and then the last one that was wanted. It is told as what: `role` may be of a moment ago."""
         while True:
             await self.resync_now.wait()
             self.resync_now.clear()
-            self.tell()  # it reads `role`
-            self.say_if_new(
-                "resync", await failure_of(str(HERE / "pair"), "resync", deadline_s=RESYNC_TAKES_S)
+            if not self.resync_as:
+                continue
+            words, self.resync_as = ("resync-as", self.resync_as), ""
+            self.resyncing = self.loop.create_task(
+                failure_of(str(HERE / "pair"), *words, deadline_s=RESYNC_TAKES_S)
             )
+            await asyncio.wait([self.resyncing])
+            if self.resyncing.cancelled():
+                continue
+            failed = self.resyncing.result()
+            self.say_if_new("resync", failed)
+            if not self.resync_as:
+                self.decider.resync_has_ended(failed, self.now())
+                self.tell()
 
     def record(self, to: str, reason: str) -> int:
         at = int(time.time())
@@ -519,10 +538,19 @@ async def ran(*command: str, deadline_s: float = COMMAND_TAKES_S) -> tuple[int, 
     try:
         output, errors = await asyncio.wait_for(process.communicate(), deadline_s)
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        await is_killed(process)
         return 124, "", f"{command[0]} did not end within {deadline_s:.0f} s"
+    except asyncio.CancelledError:
+        await is_killed(process)
+        raise
     return process.returncode or 0, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
+
+
+async def is_killed(process: asyncio.subprocess.Process) -> None:
+    """It may have ended by itself just now."""
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
 
 
 def ends_on_an_error(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:

@@ -33,7 +33,7 @@ steps_aside() {
 # The same before this instance goes: one that the other does not stand in for has to stay.
 makes_way() {
   other_one_forwards || {
-    echo "causeway: error: it is active, and the other proxy does not take over" >&2
+    echo "causeway: error: the other proxy does not forward in its place" >&2
     exit 1
   }
 }
@@ -61,7 +61,11 @@ stays_alone() {
   }
 }
 
-has_everything() { [[ $(jq '.state == "active" and .whole' "$RUN/pair/state.json") == true ]]; }
+# What a watcher that is gone has left behind is no word of today.
+has_everything() {
+  systemctl is-active --quiet causeway-pair.service &&
+    [[ $(jq '.state == "active" and .whole' "$RUN/pair/state.json") == true ]]
+}
 
 other_one_forwards() {
   local status=0

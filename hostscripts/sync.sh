@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The other proxy knows every connection of this one: a conntrackd in each tenant's namespace.
+# The other proxy knows every open connection of this one: a conntrackd in each tenant's namespace.
 #
 #   namespace tenant-alpha, proxy-0                                  namespace tenant-alpha, proxy-1
 #   conntrack ── events ── conntrackd ── sync1, UDP 3780, FTFW ── conntrackd ──▶ conntrack
@@ -10,7 +10,8 @@
 # other side goes into the kernel at once (DisableExternalCache): nothing is left to commit when it is needed. (Committing
 # 1,000 entries takes 25 ms on a machine, some ten times that in an emulated guest, on the way of every failover.) The price:
 # entries of the standby are forgotten by its kernel when their time is over there, so the watcher of the pair has the
-# active one tell all of them again every minute. TCP, UDP and ICMP, with their translations. No windows are compared
+# active one tell all of them again every minute. UDP, ICMP, and TCP that is open, half open or over but not on its way to
+# being so, with their translations. No windows are compared
 # afterwards: `forward` has conntrack be liberal, and believe flows whose beginning it has not seen.
 
 # shellcheck source=hostscripts/lib.sh
@@ -129,7 +130,7 @@ General {
       IPv4_address $peer
     }
     State Accept {
-      ESTABLISHED CLOSE TIME_WAIT for TCP
+      ESTABLISHED FIN_WAIT CLOSE_WAIT TIME_WAIT CLOSE for TCP
     }
   }
 }

@@ -91,7 +91,8 @@ class PairHost:
         sandbox.run(["install", "-m", "0644", "-D", "-t", "/run/root/etc/systemd/system", *units])
         nic_is_plugged(sandbox)
         sandbox.run(UNDERLAY)
-        self.metadata({**metadata(), f"network/interfaces/macs/{PRIMARY_MAC}/local-ipv4s": "192.168.4.4"})
+        paths = {"mac": PRIMARY_MAC, f"network/interfaces/macs/{PRIMARY_MAC}/local-ipv4s": "192.168.4.4"}
+        self.metadata({**metadata(), **paths})
         self.credentials("KEY1")
         self.control(keys=["KEY1", "KEY2"])
         sandbox.apply("user_eni", tenants(USER_ENI))

@@ -263,9 +263,20 @@ def test_without_a_watcher_nobody_is_ready_and_nobody_steps_aside(proxy: PairHos
     """As just after a boot, or when it has died: what there is of it then is old."""
     proxy.sandbox.run("kill -KILL $(pgrep -f [p]air_watch.py)")
     proxy.sandbox.run(gone)
-    for word in ("ready", "step-aside", "switch", "status"):
+    for word in ("ready", "switch", "status"):
         assert "causeway-pair.service does not run" in proxy.sandbox.run([PAIR, word], ok=False)
     assert proxy.sandbox.json("/run/root/opt/causeway/status")["pair"] is None
+
+
+def test_one_without_a_watcher_is_out_of_the_way_once_aws_has_nothing_here(proxy: PairHost) -> None:
+    """keepalived is bound to the watcher, so the other one takes over: a proxy that is broken can be replaced."""
+    proxy.becomes_active()
+    proxy.sandbox.run("kill -KILL $(pgrep -f [p]air_watch.py); rm /run/services/causeway-pair.service")
+    assert "has not taken over" in proxy.sandbox.run(
+        ["env", "CAUSEWAY_SWITCH_TAKES_S=2", PAIR, "step-aside"], ok=False
+    )
+    proxy.loses(HAVIP, USER_HAVIP)
+    assert "not active" in proxy.sandbox.run([PAIR, "step-aside"])
 
 
 def test_the_active_one_tells_every_connection_and_a_standby_forgets_them_and_asks(proxy: PairHost) -> None:
@@ -278,7 +289,7 @@ def test_the_active_one_tells_every_connection_and_a_standby_forgets_them_and_as
     proxy.loses(HAVIP, USER_HAVIP)
     proxy.stands_aside(state="yielding")
     proxy.wait_for(state="standby")
-    asked = ["conntrackd -f internal", "conntrackd -F", "conntrackd -n"]
+    asked = ["conntrackd -f internal", "conntrack -F", "conntrackd -n"]
     wait_until("it asks", lambda: proxy.sandbox.run("cat /run/conntrackd || true").splitlines() == asked)
 
 
@@ -288,7 +299,7 @@ def test_who_has_just_started_forgets_what_a_former_watcher_may_have_left(proxy:
     )
     proxy.sandbox.run("kill -KILL $(pgrep -f [p]air_watch.py); rm -f /run/conntrackd")
     proxy.watch()
-    asked = ["conntrackd -f internal", "conntrackd -F", "conntrackd -n"]
+    asked = ["conntrackd -f internal", "conntrack -F", "conntrackd -n"]
     wait_until("it asks", lambda: proxy.sandbox.run("cat /run/conntrackd || true").splitlines() == asked)
 
 
@@ -365,6 +376,16 @@ def test_what_is_damaged_by_hand_is_mended(lasting: PairHost, damage: str) -> No
     lasting.sandbox.run(damage)
     assert lasting.apply()[-1] == "changed"
     assert lasting.apply() == ["unchanged"]
+
+
+def test_a_change_that_was_not_finished_is_finished_by_the_next_apply(proxy: PairHost) -> None:
+    """Its files are as they should be, and nobody has read them."""
+    state = proxy.state | {"region": "us-east-2"}
+    proxy.sandbox.run("rm /run/services/causeway-keepalived.service; touch /run/services/refuses")
+    assert "watch.conf written" in "".join(proxy.sandbox.apply("pair", state, ok=False))
+    proxy.sandbox.run("rm /run/services/refuses")
+    assert "the watcher is renewed" in proxy.sandbox.apply("pair", state)
+    assert proxy.sandbox.apply("pair", state) == ["unchanged"]
 
 
 def test_no_pair_any_more(proxy: PairHost) -> None:

@@ -28,6 +28,13 @@ class Proxy:
         (self.run_dir / "pair/state.json").write_text("{}")
         return self
 
+    def has_command(self, name: str, script: str) -> None:
+        """A stand-in."""
+        file = self.root / "bin" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/bash\n{script}\n")
+        file.chmod(0o755)
+
     def step(
         self, step: Step, digest: str = "d1", ready_within_s: int = 30
     ) -> subprocess.CompletedProcess[str]:
@@ -149,10 +156,8 @@ def test_one_stays_alone_that_has_everything_and_nobody_who_would_take_it(
     proxy: Proxy, state: str | None, word: str, refusal: str
 ) -> None:
     """Traffic to TEST-NET-1 is not needed: the stand-in for `ping` answers for loopback alone."""
-    ping = proxy.root / "bin/ping"
-    ping.parent.mkdir()
-    ping.write_text("#!/bin/bash\n[[ ${*: -1} == 127.* ]]\n")
-    ping.chmod(0o755)
+    proxy.has_command("ping", "[[ ${*: -1} == 127.* ]]")
+    proxy.has_command("systemctl", "true")
     if state is not None:
         (proxy.run_dir / "pair/state.json").write_text(state)
     done = proxy.step(Step.STAYS_ALONE, word)
@@ -164,6 +169,7 @@ def test_one_that_is_just_taking_over_is_waited_for(proxy: Proxy) -> None:
     """The other one has stepped aside, and this one sees it a moment later."""
     state = proxy.run_dir / "pair/state.json"
     state.write_text('{"state": "active", "whole": false}')
+    proxy.has_command("systemctl", "true")
     with subprocess.Popen(["bash", "-c", f"sleep 0.7; echo '{ALONE}' >{state}"]):
         assert proxy.step(Step.STAYS_ALONE, "now").returncode == 0
 
@@ -172,4 +178,10 @@ def test_one_that_is_just_taking_over_is_waited_for(proxy: Proxy) -> None:
 def test_an_instance_makes_way_only_for_one_that_serves(proxy: Proxy, status: int, goes: bool) -> None:
     done = proxy.has_pair(f"exit {status}").step(Step.MAKES_WAY, "now")
     assert (done.returncode == 0) == goes
-    assert ("the other proxy does not take over" in done.stderr) != goes
+    assert ("does not forward in its place" in done.stderr) != goes
+
+
+def test_what_a_watcher_that_is_gone_has_left_behind_keeps_nobody_alone(proxy: Proxy) -> None:
+    (proxy.run_dir / "pair/state.json").write_text(ALONE)
+    proxy.has_command("systemctl", "exit 3")
+    assert proxy.step(Step.STAYS_ALONE, "now").returncode != 0

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 
 from pair_decide import ACTIVE, STANDBY, Decider, HaVip, Memory
 
-STEP_S = 0.05
+STEP_S, RESYNC_S = 0.05, 2.0
 ADVERT_S, DOWN_S = 0.1, 0.3
 HAVIPS = tuple(
     HaVip(
@@ -209,7 +209,29 @@ class Proxy:
         if other.runs and (is_peer or (self.world.aws.owner[0] == other.number and other.kernel[0])):
             self.later(STEP_S, lambda: self.decider.is_answered(address, self.at()))
 
-    def resync(self) -> None: ...
+    resyncs = 0
+
+    def resync(self, active: bool) -> None:
+        """The other one tells all, if it is there and knows it; emptying comes first, at once."""
+        self.resyncs += 1
+        epoch = self.resyncs
+        if not active:
+            self.world.emptied.append((self.number, self.decider.memory.phase, min(self.lingers())))
+
+        def has_ended() -> None:
+            if epoch == self.resyncs:
+                self.decider.resync_has_ended(
+                    "" if self.world.proxies[1 - self.number].runs else "no", self.at()
+                )
+
+        self.later(RESYNC_S, has_ended)
+
+    def drop_resync(self) -> None:
+        self.resyncs += 1
+
+    def lingers(self) -> list[float]:
+        """How long ago AWS took each HaVip away from here, as a proxy can know of it."""
+        return [self.world.now - seen.gone_at for seen in self.decider.seen]
 
     def record(self, to: str, reason: str) -> int:
         self.world.log.append(f"{self.world.now:7.2f} proxy-{self.number} {to}: {reason}")
@@ -222,6 +244,9 @@ class World:
     def __init__(self) -> None:
         self.now, self.scheduled = 0.0, 0
         self.log: list[str] = []
+        self.emptied: list[
+            tuple[int, str, float]
+        ] = []  # who forgot all connections, as what, and how long after
         self.due: list[tuple[float, int, Callable[[], None]]] = []
         self.aws = Aws()
         self.is_split = False
@@ -309,6 +334,14 @@ class World:
         return not proxy.is_alive or (
             proxy.runs and proxy.decider.memory.phase == STANDBY and proxy.keepalived.state == "BACKUP"
         )
+
+    def can_fail_again(self) -> bool:
+        """There is an owner, and the other one knows every connection, and none of other times."""
+        owner = self.owner()
+        if owner is None:
+            return False
+        memory = self.proxies[1 - owner].decider.memory
+        return memory.clean and memory.informed
 
     def nothing_lingers(self) -> bool:
         """An address is in one kernel alone."""

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pair_decide import Memory
+from pair_decide import ACTIVE, LINGER_S, RESYNC_AGAIN_S, STANDBY, Memory
 
-from tests.unit.pair_world import HAVIPS, World, forwards
+from tests.unit.pair_world import HAVIPS, RESYNC_S, World, forwards
 
 # Two that stood aside for each other, a claim that is given up, and what waits longer after it was in vain.
 SETTLES_S = 12.0
@@ -107,7 +107,55 @@ def test_a_watcher_that_died_forgets_once_the_other_has_taken_over() -> None:
     world.proxies[0].starts(Memory())
     world.proxies[0].keepalived.state = "none"
     assert world.until(lambda: world.owner() == 1, 10), world.story()
-    assert world.until(lambda: world.proxies[0].decider.memory.clean, 2)
+    assert world.until(world.can_fail_again, LINGER_S + RESYNC_S + 1), world.story()
+
+
+def test_who_has_just_lost_its_addresses_keeps_its_connections_for_what_still_comes() -> None:
+    """And then forgets them all, and says until it has been told anew that it does not know them."""
+    world = standing(0)
+    assert world.until(world.can_fail_again, 10), world.story()
+    world.emptied.clear()
+    world.proxies[0].decider.switch_is_wanted(world.now)
+    assert world.until(lambda: world.owner() == 1, 2)
+    world.passes(LINGER_S - 1)
+    assert world.emptied == []
+    assert world.proxies[0].decider.told()["alarms"] == []
+    assert world.until(lambda: world.emptied != [], 2)
+    assert world.proxies[0].decider.told()["alarms"] == ["does not know every connection yet"]
+    assert world.until(world.can_fail_again, RESYNC_S + 1), world.story()
+    assert world.proxies[0].decider.told()["alarms"] == []
+
+
+def test_one_that_nobody_tells_asks_again() -> None:
+    world = World()
+    world.kill(1)
+    assert world.until(lambda: world.owner() == 0, 30), world.story()
+    world.boot(1)
+    standby = world.proxies[1]
+    assert world.until(lambda: standby.resyncs == 1, 30), world.story()
+    standby.drop_resync()  # it does not end by itself
+    asked = standby.resyncs
+    standby.decider.resync_has_ended("the other one does not answer", world.now)
+    assert standby.decider.told()["alarms"] == ["does not know every connection yet"]
+    assert world.until(world.can_fail_again, 10), world.story()
+    assert standby.resyncs == asked + 1
+
+
+def test_who_becomes_active_empties_nothing_any_more() -> None:
+    world = standing(0)
+    assert world.until(lambda: world.proxies[1].decider.resyncs, 10)
+    before = world.proxies[1].resyncs
+    world.kill(0)
+    assert world.until(lambda: world.proxies[1].decider.memory.phase == ACTIVE, 2), world.story()
+    assert world.proxies[1].resyncs > before
+    assert world.proxies[1].decider.memory.informed
+
+
+def test_a_dead_keepalived_is_said_by_a_standby_too() -> None:
+    world = standing(0)
+    assert world.until(world.can_fail_again, 10), world.story()
+    world.proxies[1].decider.services_are("failed", {}, world.now)
+    assert world.proxies[1].decider.told()["alarms"] == ["keepalived does not run"]
 
 
 def test_a_renewed_watcher_goes_on_as_what_it_is() -> None:
@@ -192,8 +240,10 @@ def test_after_any_faults_there_is_one_owner_and_the_pair_can_fail_again(
     world.heal()
     assert world.until(lambda: world.owner() is not None, SETTLES_S), world.story()
     world.passes(10)
+    assert world.until(world.can_fail_again, LINGER_S + RESYNC_S + RESYNC_AGAIN_S), world.story()
     owner = world.owner()
     assert owner is not None, world.story()
     assert world.nothing_lingers(), world.story()
+    assert all(phase == STANDBY and lost_s >= LINGER_S for _, phase, lost_s in world.emptied), world.story()
     world.kill(owner)
     assert world.until(lambda: world.owner() == 1 - owner, 1.5), world.story()
