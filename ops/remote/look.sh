@@ -11,22 +11,23 @@ readonly IMDS=http://169.254.169.254/latest
 readonly ASK=(curl --silent --show-error --fail --max-time 3 --noproxy '*')
 
 main() {
-  printf '{"status": '
-  if command -v jq >/dev/null; then /opt/causeway/status; else printf null; fi
-  printf ', "imds": '
-  if command -v curl >/dev/null; then addresses_by_mac; else printf null; fi
-  printf ', "connections": '
+  local status=null imds=null
+  # Whatever says nothing takes nothing else along.
+  if command -v jq >/dev/null; then status=$(/opt/causeway/status) || status=null; fi
+  if command -v curl >/dev/null; then imds=$(addresses_by_mac) || imds=null; fi
+  printf '{"status": %s, "imds": %s, "connections": ' "${status:-null}" "${imds:-null}"
   connections_by_namespace
   printf '}\n'
 }
 
+# errexit is off in here.
 addresses_by_mac() {
   local token macs mac addresses comma=''
-  token=$("${ASK[@]}" -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$IMDS/api/token")
-  macs=$(told '')
+  token=$("${ASK[@]}" -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$IMDS/api/token") || return
+  macs=$(told '') || return
   printf '{'
   for mac in $macs; do
-    addresses=$(told "${mac%/}/local-ipv4s")
+    addresses=$(told "${mac%/}/local-ipv4s") || return
     printf '%s"%s": ["%s"]' "$comma" "${mac%/}" "${addresses//$'\n'/\", \"}"
     comma=', '
   done

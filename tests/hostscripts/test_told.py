@@ -36,3 +36,24 @@ def test_what_a_proxy_says_makes_sense(sandbox: Sandbox) -> None:
     assert seen.connections.keys() == {"tenant-alpha"}
     assert seen.connections["tenant-alpha"].limit >= 2048
     assert any("tenant-alpha" in name for name in seen.dropped)
+
+
+def test_a_silent_metadata_takes_nothing_else_along(sandbox: Sandbox) -> None:
+    """Its alarms are wanted most then."""
+    proxy = PairHost(sandbox)
+    proxy.watch()
+    look = LOOK.replace("http://169.254.169.254/latest", "http://127.0.0.1:9/latest")
+    seen = host_seen(sandbox.run("bash -s 2>/dev/null", stdin=look))
+    assert seen.imds is None
+    assert seen.pair is not None
+    assert seen.pair.state == "standby"
+    assert seen.connections.keys() == {"tenant-alpha"}
+
+
+def test_a_host_that_cannot_tell_its_status_tells_the_rest(sandbox: Sandbox) -> None:
+    PairHost(sandbox)
+    seen = host_seen(
+        sandbox.run("bash -s 2>/dev/null", stdin=LOOK.replace("causeway/status", "causeway/none"))
+    )
+    assert not seen.tells_status
+    assert seen.connections.keys() == {"tenant-alpha"}
