@@ -197,7 +197,7 @@ def _host_problems(outputs: Outputs, seen: Seen) -> Iterator[Problem]:
         yield Problem(name, reason)
     for name, host in seen.hosts.items():
         yield from _concern_problems(name, host)
-        yield from _connection_problems(name, host)
+        yield from _connection_problems(outputs, name, host)
     for name in outputs.proxies:
         if name in seen.hosts:
             yield from _address_problems(outputs, seen, name, seen.hosts[name])
@@ -215,13 +215,15 @@ def _concern_problems(name: str, host: HostSeen) -> Iterator[Problem]:
             yield Problem(name, f"{concern} was applied from another state or script than is there now")
 
 
-def _connection_problems(name: str, host: HostSeen) -> Iterator[Problem]:
+def _connection_problems(outputs: Outputs, name: str, host: HostSeen) -> Iterator[Problem]:
+    """Of the tenant: they keep no proxy from taking over."""
+    tenants = {tenant.namespace: tenant_name for tenant_name, tenant in outputs.tenants.items()}
     for namespace, found in host.connections.items():
         if found.limit and found.count >= NEARLY_FULL * found.limit:
             yield Problem(
-                name,
-                f"has {found.count:,} connections of {namespace}, of {found.limit:,} that it may have: "
-                "new ones are refused when it is full; more memory makes room for more",
+                f"tenant {tenants.get(namespace, namespace)}",
+                f"has {found.count:,} connections on {name}, of {found.limit:,} that it may have there: "
+                "new ones are refused when it is full; a proxy with more memory has room for more",
             )
 
 
