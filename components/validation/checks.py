@@ -44,13 +44,10 @@ def _public_ranges(draft: Draft) -> Iterator[Problem]:
 
 def _plain_api(draft: Draft) -> Iterator[Problem]:
     scheme = draft.at("api.scheme", ApiScheme)
-    drillable = draft.at("drillable", bool)  # as a lab is
-    if drillable and drillable.value:
-        return
     if scheme and scheme.value is ApiScheme.HTTP and pair.proxies(draft) > 1:
         yield scheme.problem(
             "sends the proxies' requests, and the tokens of their role, in clear: AWS itself answers HTTPS",
-            "leave it out, but in a lab, which is drillable",
+            "leave it out, but in a lab",
         )
 
 

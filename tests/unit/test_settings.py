@@ -162,9 +162,6 @@ def test_public_ranges_are_doubted() -> None:
 def test_an_api_in_clear_is_doubted() -> None:
     (doubt,) = warnings_about(base("pair"))
     assert (doubt.key, doubt.value) == ("api.scheme", "http")
-    lab = base("pair")
-    put(lab, "drillable", True)
-    assert not warnings_about(lab)
 
 
 def test_access_is_not_opened_to_everyone_part_by_part() -> None:
