@@ -70,12 +70,13 @@ SCENARIOS = (
     ),
     Scenario(
         name="again",
-        what="the active proxy dies, and comes back; then the other one dies, and the first must know every connection",
+        what="the active proxy dies, and comes back, and knows every connection; then the other one dies",
         steps=(
             do.kill(ACTIVE),
             do.moved(STANDBY),
             do.boot(ACTIVE),
             do.well(BOOT_S),
+            do.knows_all(ACTIVE),
             do.kill(STANDBY),
             do.moved(ACTIVE),
         ),
@@ -207,7 +208,7 @@ SCENARIOS = (
     Scenario(
         name="idle",
         what="the active proxy dies when connections have said nothing for 200 s, longer than any timer of the sync",
-        steps=(do.kill(ACTIVE), do.moved(STANDBY)),
+        steps=(do.knows_all(STANDBY), do.kill(ACTIVE), do.moved(STANDBY)),
         bounds=FAILOVER,
         idle_s=200.0,
     ),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
+from ops.answer import one_line
 from ops.drill.faults import Faults
+from ops.drill.known import unknown_connections
 from ops.drill.scenario import Scene, Step, Who
 from ops.errors import OpsError
 from ops.ssh import until
@@ -293,6 +295,27 @@ def well(seconds: float) -> Step:
         kind=SEEN,
         act=lambda scene: void(wait_until_well(scene.stack, seconds)),
     )
+
+
+def knows_all(who: Who) -> Step:
+    """Of those that the other one has, with their translations.
+
+    A flow that is not known is believed, and mostly gets the same port: that it lives shows nothing of the sync.
+    """
+    text = f"{who} knows every connection"
+
+    def act(scene: Scene) -> None:
+        (other,) = (name for one, name in scene.who.items() if one is not who)
+        count, unknown = unknown_connections(scene.stack, scene.namespace, scene.host(who), other)
+        if unknown:
+            raise OpsError(
+                f"{scene.host(who)} does not know {len(unknown)} of {count}, among them {one_line(unknown[0])}",
+                hint="`python -m ops status` shows whether conntrackd runs on both",
+            )
+        if not count:
+            raise OpsError(f"{other} has no connections", hint="is that the one that forwards?")
+
+    return Step(text=text, kind=SEEN, act=act)
 
 
 def one_owner(deadline_s: float) -> Step:
