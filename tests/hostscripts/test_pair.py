@@ -222,9 +222,9 @@ def test_addresses_that_were_deleted_by_hand_come_back(proxy: PairHost) -> None:
 
 def test_one_that_is_stuck_for_a_while_finds_out_that_it_was_overtaken(proxy: PairHost) -> None:
     proxy.becomes_active()
-    proxy.sandbox.run("kill -STOP $(pgrep -f [p]air_watch.py)")
+    proxy.sandbox.run("kill -STOP $(pgrep -o -f [p]air_watch.py)")
     proxy.loses(HAVIP, USER_HAVIP)
-    proxy.sandbox.run("sleep 3; kill -CONT $(pgrep -f [p]air_watch.py)")
+    proxy.sandbox.run("sleep 3; kill -CONT $(pgrep -o -f [p]air_watch.py)")
     proxy.wait_for(state="yielding", reason="the other one took over")
     assert all(call[-1] == "200" for call in proxy.calls())
     assert len(proxy.calls()) == 2, "it takes nothing back"
@@ -261,7 +261,7 @@ def test_ready_says_why_not(proxy: PairHost) -> None:
 @pytest.mark.parametrize("gone", [f"rm {DIRECTORY}/state.json", "rm /run/services/causeway-pair.service"])
 def test_without_a_watcher_nobody_is_ready_and_nobody_steps_aside(proxy: PairHost, gone: str) -> None:
     """As just after a boot, or when it has died: what there is of it then is old."""
-    proxy.sandbox.run("kill -KILL $(pgrep -f [p]air_watch.py)")
+    proxy.sandbox.run("kill -KILL $(pgrep -o -f [p]air_watch.py)")
     proxy.sandbox.run(gone)
     for word in ("ready", "switch", "status"):
         assert "causeway-pair.service does not run" in proxy.sandbox.run([PAIR, word], ok=False)
@@ -271,7 +271,7 @@ def test_without_a_watcher_nobody_is_ready_and_nobody_steps_aside(proxy: PairHos
 def test_one_without_a_watcher_is_out_of_the_way_once_aws_has_nothing_here(proxy: PairHost) -> None:
     """keepalived is bound to the watcher, so the other one takes over: a proxy that is broken can be replaced."""
     proxy.becomes_active()
-    proxy.sandbox.run("kill -KILL $(pgrep -f [p]air_watch.py); rm /run/services/causeway-pair.service")
+    proxy.sandbox.run("kill -KILL $(pgrep -o -f [p]air_watch.py); rm /run/services/causeway-pair.service")
     assert "has not taken over" in proxy.sandbox.run(
         ["env", "CAUSEWAY_SWITCH_TAKES_S=2", PAIR, "step-aside"], ok=False
     )
@@ -297,7 +297,7 @@ def test_who_has_just_started_forgets_what_a_former_watcher_may_have_left(proxy:
     proxy.sandbox.run(
         "mkdir -p /run/root/run/causeway/sync; touch /run/root/run/causeway/sync/tenant-alpha.conf"
     )
-    proxy.sandbox.run("kill -KILL $(pgrep -f [p]air_watch.py); rm -f /run/conntrackd")
+    proxy.sandbox.run("kill -KILL $(pgrep -o -f [p]air_watch.py); rm -f /run/conntrackd")
     proxy.watch()
     asked = ["conntrackd -f internal", "conntrack -F", "conntrackd -n"]
     wait_until("it asks", lambda: proxy.sandbox.run("cat /run/conntrackd || true").splitlines() == asked)
@@ -336,7 +336,7 @@ def test_half_a_line_is_read_on_by_the_renewed_watcher(proxy: PairHost) -> None:
     proxy.sandbox.run(f"printf 'renew\\nINSTANCE \"cause' 1<>{DIRECTORY}/events")
     wait_until(
         "it is renewed",
-        lambda: "phase" in proxy.sandbox.run("cat /proc/$(pgrep -f [p]air_watch.py)/cmdline"),
+        lambda: "phase" in proxy.sandbox.run("cat /proc/$(pgrep -o -f [p]air_watch.py)/cmdline"),
     )
     proxy.sandbox.run(f"printf 'way\" MASTER 254\\n' 1<>{DIRECTORY}/events")
     proxy.wait_for(state="active", whole=True)
