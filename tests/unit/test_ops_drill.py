@@ -677,7 +677,7 @@ def test_a_labs_up_is_told_what_the_lab_was_brought_up_with(monkeypatch: pytest.
     told: list[list[str]] = []
 
     def run(argv: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        told.append(argv[3:])
+        told.append(argv[argv.index("lab") + 1 :])
         steps = {"steps": [{"op": "update", "name": "proxy-0-pair"}], "drift": []}
         return subprocess.CompletedProcess(argv, 0, json.dumps(steps), "")
 
