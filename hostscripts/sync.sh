@@ -10,8 +10,8 @@
 # other side goes into the kernel at once (DisableExternalCache): nothing is left to commit when it is needed. (Committing
 # 1,000 entries takes 25 ms on a machine, some ten times that in an emulated guest, on the way of every failover.) The price:
 # entries of the standby are forgotten by its kernel when their time is over there, so the watcher of the pair has the
-# active one tell all of them again every minute. UDP, ICMP, and TCP that is open, half open or over but not on its way to
-# being so, with their translations. No windows are compared
+# active one tell all of them again every minute. UDP, ICMP, and TCP once it is open, half closed or over,
+# with their translations. No windows are compared
 # afterwards: `forward` has conntrack be liberal, and believe flows whose beginning it has not seen.
 
 # shellcheck source=hostscripts/lib.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that ops asks a host for, in one go, as JSON. Changes nothing. Runs as root.
 #
-#   {"status": {…} | null,                      what /opt/causeway/status says; null: the host has no jq for that
+#   {"status": {…} | null,                      what /opt/causeway/status says; null: it fails, or the host has no jq for it
 #    "imds": {"02:…": ["192.168.4.4"]} | null,  addresses by MAC, as the metadata has them: asked here, so that they are
 #                                               a witness beside the service that acts on the same answers
 #    "connections": {"tenant-alpha": {"count": 3, "limit": 54272}}}      entries of each tenant's connection tracking

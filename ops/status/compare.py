@@ -250,7 +250,9 @@ def _address_problems(outputs: Outputs, seen: Seen, name: str, host: HostSeen) -
 def _notes(seen: Seen) -> Iterator[Problem]:
     for name, host in seen.hosts.items():
         if not host.tells_status:
-            yield Problem(name, "cannot tell its status: there is no jq on it")
+            yield Problem(
+                name, "cannot tell its status: /opt/causeway/status fails there, or there is no jq on it"
+            )
 
 
 def _sync_notes(sync: tuple[SyncReport, ...], standby: str | None) -> Iterator[Problem]:
