@@ -103,12 +103,14 @@ def ask_func_host(
 def go(
     session: paramiko.SSHClient, func_host: str, underlay: str, proxy: str, name: str, tenant: Json
 ) -> FromFuncHost:
-    """One tenant's way, in a tunnel through the device `underlay`."""
-    address = tenant["user_instance"]["address"]
+    """One tenant's way, in a tunnel through the device `underlay`.
+
+    The source says whose address is meant: another tenant may have the same.
+    """
+    address, source = tenant["user_instance"]["address"], tenant["func_overlay_addresses"][func_host]
     url = f"http://{address}:{HTTP_PORT}/"
-    answer = ask(
-        session, f"curl -sS --fail --max-time 10 -w '\\n%{{time_total}}' {url}", f"{func_host} → {url}"
-    )
+    curl = f"curl -sS --fail --max-time 10 --interface {source} -w '\\n%{{time_total}}' {url}"
+    answer = ask(session, curl, f"{func_host} → {url}")
     body, seconds = answer.rsplit("\n", 1)
     seen = str(json.loads(body)["client"])
     havip = tenant["havip"]
@@ -122,8 +124,8 @@ def go(
     return FromFuncHost(
         seen_address=seen,
         http_ms=float(seconds) * 1000,
-        proxy_rtt_ms=round_trip_ms(session, tenant["proxy_overlay_address"], func_host),
-        user_rtt_ms=round_trip_ms(session, address, func_host),
+        proxy_rtt_ms=round_trip_ms(session, tenant["proxy_overlay_address"], source, func_host),
+        user_rtt_ms=round_trip_ms(session, address, source, func_host),
         underlay_mtu=mtu(session, underlay),
         mtu={f"{func_host} {device}": mtu(session, device)},
     )
@@ -152,9 +154,9 @@ def ask(session: paramiko.SSHClient, line: str, what: str) -> str:
     return done.stdout.decode()
 
 
-def round_trip_ms(session: paramiko.SSHClient, address: str, host: str) -> float:
+def round_trip_ms(session: paramiko.SSHClient, address: str, source: str, host: str) -> float:
     """Smallest of five: what the path takes, not what else the machine was doing."""
-    said = ask(session, f"ping -n -q -c 5 -i 0.05 -W 2 {address}", f"{host}: ping {address}")
+    said = ask(session, f"ping -n -q -c 5 -i 0.05 -W 2 -I {source} {address}", f"{host}: ping {address}")
     numbers = re.search(r"= ([\d.]+)/", said)
     if numbers is None:
         raise LabError(f"{host}: ping {address} said nothing of time: {said}", hint="is it iputils' ping?")

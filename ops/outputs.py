@@ -54,8 +54,20 @@ class UserInstance(_Output):
     address: str
 
 
+class Containers(_Output):
+    """What a tenant's containers hang on, on every func host. `mtu` in bytes."""
+
+    bridge: str
+    cidr: str
+    gateway: str
+    mtu: int
+
+
 class Tenant(_Output):
-    """A customer. `user_enis` by proxy; without `havip` its SNAT address is the user ENI's own."""
+    """A customer. `user_enis` by proxy; without `havip` its SNAT address is the user ENI's own.
+
+    `own_cidrs`: those of `cidrs` that no other tenant has a part of.
+    """
 
     namespace: str
     tunnel_device: str
@@ -63,6 +75,15 @@ class Tenant(_Output):
     user_enis: Mapping[str, UserEni]
     user_instance: UserInstance | None
     havip: str | None = None
+    cidrs: tuple[str, ...] = ()
+    own_cidrs: tuple[str, ...] = ()
+    func_overlay_addresses: Mapping[str, str] = {}
+    containers: Containers | None = None
+
+    @property
+    def user_macs(self) -> frozenset[str]:
+        """Of its user ENIs."""
+        return frozenset(eni.mac.lower() for eni in self.user_enis.values())
 
 
 class Plan(_Output):
@@ -73,15 +94,25 @@ class Plan(_Output):
     redundancy: str
     drillable: bool = False
     havip: str | None = None
+    platform_cidr: str = ""
+    pod_cidr: str | None = None
 
 
 @dataclass(frozen=True)
 class HaVip:
-    """An address of the pair, and where on a proxy it lives: `namespace` is empty for the root one."""
+    """An address of the pair, and where on a proxy it lives: `namespace` is empty for the root one.
+
+    Two tenants may have the same. `macs`: of the interfaces that it may be on; None: of the proxies' own ones.
+    """
 
     name: str
     address: str
     namespace: str
+    macs: frozenset[str] | None
+
+    def may_be_on(self, mac: str, user_macs: frozenset[str]) -> bool:
+        """Whether it is this one, where an interface has its address. `user_macs`: of all user ENIs."""
+        return mac not in user_macs if self.macs is None else mac in self.macs
 
 
 class Outputs(_Output):
@@ -113,9 +144,18 @@ class Outputs(_Output):
             return ()
         tenants = sorted(self.tenants.items())
         return (
-            HaVip(PLATFORM, self.plan.havip, ""),
-            *(HaVip(name, tenant.havip, tenant.namespace) for name, tenant in tenants if tenant.havip),
+            HaVip(PLATFORM, self.plan.havip, "", None),
+            *(
+                HaVip(name, tenant.havip, tenant.namespace, tenant.user_macs)
+                for name, tenant in tenants
+                if tenant.havip
+            ),
         )
+
+    @property
+    def user_macs(self) -> frozenset[str]:
+        """Of all user ENIs."""
+        return frozenset().union(*(tenant.user_macs for tenant in self.tenants.values()))
 
 
 def parse_outputs(data: Mapping[str, Any], source: str) -> Outputs:

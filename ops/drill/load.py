@@ -20,7 +20,7 @@ import paramiko
 from pydantic import Field, TypeAdapter
 
 from ops.answer import NO_SENSE, one_line, plain, words_understood
-from ops.drill.result import Attempt, Bin, Datagrams, Flow, LoadResult, Steady
+from ops.drill.result import Attempt, Bin, Datagrams, Flow, LoadResult, Steady, pooled
 from ops.errors import OpsError
 from ops.ssh import REMOTE, open_command
 from ops.stack import Stack
@@ -225,14 +225,18 @@ class Load:
 
 
 def ends_of(stack: Stack) -> tuple[str, str]:
-    """The first func host, and the address of the first tenant's user instance."""
-    tenants = sorted(stack.outputs.tenants.items())
-    targets = [t.user_instance.address for _, t in tenants if t.user_instance is not None]
+    """The first func host, and every tenant's user instance, with the source that says whose it is."""
+    host = stack.outputs.named("func")[0]
+    targets = [
+        f"{tenant.user_instance.address}@{tenant.func_overlay_addresses.get(host, '')}"
+        for _, tenant in sorted(stack.outputs.tenants.items())
+        if tenant.user_instance is not None
+    ]
     if not targets:
         raise OpsError(
             "no tenant has a user instance that would echo", hint="a drill needs a tenant with `create`"
         )
-    return stack.outputs.named("func")[0], targets[0]
+    return host, ",".join(targets)
 
 
 def parse(records: Iterable[Sequence[str]], offset: Offset) -> LoadResult:
@@ -265,7 +269,8 @@ def parse(records: Iterable[Sequence[str]], offset: Offset) -> LoadResult:
                 attempts.append(Attempt(outcome=outcome, began=here(began), took_s=took))
             case "udp" | "icmp":
                 sent, lost, errors, gap, _since = words_understood(DATAGRAMS, rest)
-                datagrams[kind] = Datagrams(sent=sent, lost=lost, errors=errors, gap_s=gap)
+                said = Datagrams(sent=sent, lost=lost, errors=errors, gap_s=gap)
+                datagrams[kind] = pooled([said, *filter(None, [datagrams.get(kind)])])  # one per address
             case "bin":
                 at, echoes, *figures, bulk = words_understood(BIN, rest)
                 bins.append(

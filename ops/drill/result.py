@@ -224,7 +224,9 @@ def summarise(scenario: str, runs: Sequence[RunResult], bounds: Bounds) -> Summa
     stalls = [flow.stall_s for run in runs for flow in run.load.flows if flow.kept]
     attempts = [attempt for run in runs for attempt in run.load.attempts]
     silent = [flow for run in runs for flow in run.load.silent]
-    udp, icmp = (_pooled(run.load.datagrams.get(kind) for run in runs) for kind in ("udp", "icmp"))
+    udp, icmp = (
+        pooled(filter(None, (run.load.datagrams.get(kind) for run in runs))) for kind in ("udp", "icmp")
+    )
     whole = [run.whole_s for run in runs if run.whole_s is not None]
     summary = Summary(
         scenario=scenario,
@@ -286,8 +288,9 @@ def missed(summary: Summary, bounds: Bounds) -> Iterable[str]:
             yield f"{what} {took:.2f} s, at most {longest:g} s"
 
 
-def _pooled(of: Iterable[Datagrams | None]) -> Datagrams:
-    found = [one for one in of if one is not None]
+def pooled(of: Iterable[Datagrams]) -> Datagrams:
+    """As if they were one; the gap is the longest of any."""
+    found = list(of)
     return Datagrams(
         sent=sum(one.sent for one in found),
         lost=sum(one.lost for one in found),

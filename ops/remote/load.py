@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Load on a path, and what becomes of it. Runs on a func host, on python3-minimal alone; ICMP needs root.
 
-    load.py ADDRESS PORT [OPTION=N…]      see OPTIONS
+    load.py ADDRESS[@SOURCE][,…] PORT [OPTION=N…]      see OPTIONS
 
+- one address after the other gets a connection; SOURCE, an address of this host, says which of several networks that
+  have the address is meant
 - connections send a byte to a TCP echo every interval, whether or not the last came back
 - silent ones send a byte when they start and one at the end, nothing in between
 - every new_ms another connection is made, says a byte, hears it and ends
-- UDP and ICMP say something every datagram_ms; bulk connections send as fast as the path takes it
+- UDP and ICMP say something to every address every datagram_ms; bulk connections send as fast as the path takes it
 
 stdin: `clock` is answered with `clock NOW`, `so-far` with `so-far ECHOES MEDIAN P99 LONGEST` of TCP's round trips until
 then; `stop`, or its end, ends the load. stdout: `ready NOW` once everything has been echoed once, and after `stop` what
@@ -19,6 +21,7 @@ longest time in which nothing came back.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import select
 import socket
@@ -27,7 +30,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 OPTIONS = {
     "connections": 100,
@@ -53,7 +56,25 @@ STAMP = struct.Struct("!Qd")
 ICMP_HEADER = struct.Struct("!BBHHH")
 ICMP_ECHO, ICMP_ECHO_REPLY = 8, 0
 
+BIND_ADDRESS_NO_PORT = 24  # IP_BIND_ADDRESS_NO_PORT of Linux, which Python 3.11 does not name
+
 now = time.monotonic
+
+
+class Way(NamedTuple):
+    """Where to, and from which of this host's addresses; "" leaves that to the kernel."""
+
+    address: str
+    source: str
+
+    def socket(self, kind: int, protocol: int = 0) -> socket.socket:
+        """One that is bound, and does not wait."""
+        made = socket.socket(socket.AF_INET, kind, protocol)
+        made.setblocking(False)
+        if self.source:
+            made.setsockopt(socket.IPPROTO_IP, BIND_ADDRESS_NO_PORT, 1)
+            made.bind((self.source, 0))
+        return made
 
 
 class Bin:
@@ -87,19 +108,38 @@ class Bins:
         return len(times), times[len(times) // 2], times[len(times) * 99 // 100], times[-1]
 
 
-class Gap:
-    """The longest time between two things that came back."""
+class Pauses:
+    """How long this process was kept from running, though it wanted to.
+
+    What it did not hear, or say, meanwhile is none of the path's doing.
+    """
 
     def __init__(self) -> None:
+        self.total = 0.0
+        self.due = math.inf  # when it wants to be done with what it is at
+
+    def until(self, moment: float) -> float:
+        """All of them until now, which `moment` is."""
+        return self.total + max(0.0, moment - self.due)
+
+
+class Gap:
+    """The longest time between two things that came back, in which this process could run."""
+
+    def __init__(self, pauses: Pauses) -> None:
+        self.pauses = pauses
         self.last = now()
+        self.paused = pauses.until(self.last)
         self.worst = 0.0
         self.since = self.last
 
     def heard(self, moment: float) -> None:
         """Something came back."""
-        if moment - self.last > self.worst:
-            self.worst, self.since = moment - self.last, self.last
-        self.last = moment
+        paused = self.pauses.until(moment)
+        silent = moment - self.last - (paused - self.paused)
+        if silent > self.worst:
+            self.worst, self.since = silent, self.last
+        self.last, self.paused = moment, paused
 
     def waited(self, moment: float, since: float) -> None:
         """Something came back that was said then."""
@@ -117,7 +157,7 @@ class Connection:
         self.sent: deque[float] = deque()
         self.received = 0
         self.ended: float | None = None
-        self.gap = Gap()
+        self.gap = Gap(load.pauses)
         load.watch(self.socket, self)
 
     def send(self) -> None:
@@ -221,15 +261,14 @@ class Bulk(Connection):
 class Attempt:
     """A connection that is made, says a byte, hears it and ends."""
 
-    def __init__(self, load: Load, far: tuple[str, int]) -> None:
+    def __init__(self, load: Load, way: Way) -> None:
         self.load = load
         self.began = now()
         self.outcome: str | None = None
         self.took = 0.0
         self.said = False
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self.socket.setblocking(False)
-        problem = self.socket.connect_ex(far)
+        self.socket = way.socket(socket.SOCK_STREAM)
+        problem = self.socket.connect_ex((way.address, load.port))
         if problem not in (0, errno.EINPROGRESS):
             self.ends(name_of(problem))
             return
@@ -269,19 +308,18 @@ class Attempt:
 class Datagrams:
     """Numbered datagrams, each of which should come back once."""
 
-    def __init__(self, load: Load, kind: str, far: tuple[str, int]) -> None:
+    def __init__(self, load: Load, kind: str, way: Way) -> None:
         self.load = load
         self.kind = kind
         self.icmp = kind == "icmp"
         self.id = os.getpid() & 0xFFFF
         raw = (socket.SOCK_RAW, socket.IPPROTO_ICMP)
-        self.socket = socket.socket(socket.AF_INET, *(raw if self.icmp else (socket.SOCK_DGRAM, 0)))
-        self.socket.connect(far)
-        self.socket.setblocking(False)
+        self.socket = way.socket(*(raw if self.icmp else (socket.SOCK_DGRAM, 0)))
+        self.socket.connect((way.address, load.port))
         self.sent = 0
         self.errors = 0
         self.missing: set[int] = set()
-        self.gap = Gap()
+        self.gap = Gap(load.pauses)
         load.watch(self.socket, self)
 
     def send(self) -> None:
@@ -335,12 +373,14 @@ class Handler(Protocol):
 class Load:
     """Everything at once, in one thread."""
 
-    def __init__(self, address: str, port: int, options: dict[str, int]) -> None:
-        self.far = (address, port)
+    def __init__(self, ways: Sequence[Way], port: int, options: dict[str, int]) -> None:
+        self.ways = ways
+        self.port = port
         self.options = options
         self.poll = select.epoll()
         self.handlers: dict[int, Handler] = {}
         self.bins = Bins()
+        self.pauses = Pauses()
         self.late = 0.0
         self.attempts: list[Attempt] = []
         self.open_attempts: list[Attempt] = []
@@ -354,7 +394,7 @@ class Load:
         self.bulk: list[Connection] = []
         self.connect()
         kinds = [kind for kind in ("udp", "icmp") if options[kind]]
-        self.datagrams = [Datagrams(self, kind, self.far) for kind in kinds]
+        self.datagrams = [Datagrams(self, kind, way) for kind in kinds for way in ways]
 
     def connect(self) -> None:
         """All connections that last, a batch at a time; each but a bulk one has carried a byte after that."""
@@ -363,11 +403,11 @@ class Load:
         for name, kept in (("silent", self.silent), ("connections", self.flows)):
             while len(kept) < wanted[name]:
                 size = min(BATCH, wanted[name] - len(kept))
-                batch = [Connection(self, one) for one in connected(self.far, size, made, total)]
+                batch = [Connection(self, one) for one in connected(self.ways, self.port, size, made, total)]
                 self.echo_once(batch, made, total)
                 kept += batch
                 made += size
-        self.bulk += [Bulk(self, one) for one in connected(self.far, wanted["bulk"], made, total)]
+        self.bulk += [Bulk(self, one) for one in connected(self.ways, self.port, wanted["bulk"], made, total)]
 
     def echo_once(self, batch: Sequence[Connection], made: int, total: int) -> None:
         """Have each say a byte and hear it. What does not is named by its number of all."""
@@ -432,9 +472,9 @@ class Load:
     def begin(self) -> None:
         """What is measured begins now."""
         for connection in self.silent + self.flows + self.bulk:
-            connection.gap = Gap()
+            connection.gap = Gap(self.pauses)
         for kind in self.datagrams:
-            kind.gap = Gap()
+            kind.gap = Gap(self.pauses)
         self.late = 0.0
         self.bins = Bins()
 
@@ -454,12 +494,16 @@ class Load:
                 self.attempt()
             tick += 1
             due += TICK_S
-            behind = now() - due
+            moment = now()
+            behind = moment - due
             if behind > self.late:
                 self.late = behind
             if behind > TICK_S:
-                due = now()  # what was missed is not made up for
+                self.pauses.total += behind
+                due = moment  # what was missed is not made up for
+            self.pauses.due = due
             self.listen(due)
+        self.pauses.due = math.inf
         self.finish()
 
     def attempt(self) -> None:
@@ -468,7 +512,7 @@ class Load:
         for one in self.open_attempts:
             one.expires(moment)
         self.open_attempts = [one for one in self.open_attempts if one.outcome is None]
-        one = Attempt(self, self.far)
+        one = Attempt(self, self.ways[len(self.attempts) % len(self.ways)])
         self.attempts.append(one)
         if one.outcome is None:
             self.open_attempts.append(one)
@@ -538,17 +582,17 @@ class RefusedError(Exception):
     """There is no load: what a person is told of it."""
 
 
-def connected(far: tuple[str, int], count: int, made: int, total: int) -> list[socket.socket]:
+def connected(ways: Sequence[Way], port: int, count: int, made: int, total: int) -> list[socket.socket]:
     """So many connections, made at the same time. One that cannot be made is named by its number of all."""
     poll = select.epoll()
     waiting: dict[int, tuple[int, socket.socket]] = {}
     found: list[socket.socket] = []
     for number in range(made + 1, made + count + 1):
-        one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        one.setblocking(False)
+        way = ways[number % len(ways)]
+        one = way.socket(socket.SOCK_STREAM)
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         found.append(one)
-        problem = one.connect_ex(far)
+        problem = one.connect_ex((way.address, port))
         if problem not in (0, errno.EINPROGRESS):
             raise RefusedError(f"connection {number} of {total}: {os.strerror(problem)}")
         waiting[one.fileno()] = (number, one)
@@ -607,7 +651,8 @@ def say(*words: object) -> None:
 
 def main() -> None:
     """Parse, connect, run."""
-    address, port, *words = sys.argv[1:]
+    addresses, port, *words = sys.argv[1:]
+    ways = [Way(*(*one.split("@"), "")[:2]) for one in addresses.split(",")]
     options = dict(OPTIONS)
     for word in words:
         name, _, value = word.partition("=")
@@ -615,9 +660,9 @@ def main() -> None:
             sys.exit(f"{name} is no option")
         options[name] = int(value)
     try:
-        load = Load(address, int(port), options)
+        load = Load(ways, int(port), options)
     except (RefusedError, OSError) as error:
-        sys.exit(f"{address}: {error}")
+        sys.exit(f"{', '.join(way.address for way in ways)}: {error}")
     load.run()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -90,10 +91,10 @@ class Running:
 
 
 @contextmanager
-def load(port: int, **options: int) -> Iterator[Running]:
+def load(port: int, to: str = "127.0.0.1", **options: int) -> Iterator[Running]:
     """ICMP needs rights that tests may lack."""
     words = [f"{name}={value}" for name, value in {"connections": 5, "icmp": 0, **options}.items()]
-    argv = [sys.executable, "-u", str(REMOTE / "load.py"), "127.0.0.1", str(port), *words]
+    argv = [sys.executable, "-u", str(REMOTE / "load.py"), to, str(port), *words]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         running = Running(process)
         assert running.answer()[0] == "ready"
@@ -116,6 +117,38 @@ def test_everything_that_is_echoed_is_kept(echo: Echo) -> None:
     assert sum(one.echoes for one in result.bins) > 50
 
 
+def test_connections_go_to_every_address_from_the_source_that_says_whose_it_is() -> None:
+    """Two services at one port of two addresses; each says which source it saw."""
+    ways = "127.0.0.2@127.0.0.8,127.0.0.3@127.0.0.9"
+    with (
+        echo_of("127.0.0.2") as (port, seen),
+        echo_of("127.0.0.3", port) as (_, also_seen),
+        load(port, ways, connections=6, silent=0, udp=0) as running,
+    ):
+        result = running.stop()
+    assert [flow.state for flow in result.flows] == ["kept"] * 6
+    assert seen[:3] == ["127.0.0.8"] * 3
+    assert also_seen[:3] == ["127.0.0.9"] * 3
+    assert {*seen} == {"127.0.0.8"}
+
+
+@contextmanager
+def echo_of(address: str, port: int = 0) -> Iterator[tuple[int, list[str]]]:
+    """A TCP echo at an address; yields its port and who has connected so far."""
+    clients: list[str] = []
+
+    class Echoes(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            clients.append(self.client_address[0])
+            while data := self.request.recv(4096):
+                self.request.sendall(data)
+
+    with socketserver.ThreadingTCPServer((address, port), Echoes) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1], clients
+        server.shutdown()
+
+
 def test_a_pause_is_a_stall_of_every_connection_that_lives(echo: Echo) -> None:
     with load(echo.port, new_ms=50) as running:
         time.sleep(0.3)
@@ -125,6 +158,19 @@ def test_a_pause_is_a_stall_of_every_connection_that_lives(echo: Echo) -> None:
     assert all(flow.kept and 0.55 < flow.stall_s < 5 for flow in result.flows)
     assert result.datagrams["udp"].gap_s > 0.55
     assert max(attempt.took_s for attempt in result.attempts) > 0.4
+
+
+def test_a_client_that_does_not_run_is_no_gap_of_the_path(echo: Echo) -> None:
+    """The same silence, once because nothing comes back, once because nobody listens."""
+    with load(echo.port) as running:
+        time.sleep(0.3)
+        running.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.8)
+        running.process.send_signal(signal.SIGCONT)
+        time.sleep(0.3)
+        result = running.stop()
+    assert result.late_s > 0.7
+    assert result.datagrams["udp"].gap_s < 0.4
 
 
 def test_an_end_that_dies_loses_every_connection(echo: Echo) -> None:
