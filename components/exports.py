@@ -2,8 +2,8 @@
 
 - schema_version: goes up when an output changes its meaning
 - hosts, by name: role, instance id, image, private address, and `ssh` (null where there is no way in)
-- tenants, by name: addresses and devices of the path, user ENIs by proxy, the HaVip (null without a pair), the
-  user instance
+- tenants, by name: addresses and devices of the path, what containers hang on (null without any), user ENIs by proxy,
+  the HaVip (null without a pair), the user instance; own_cidrs: those of cidrs that no other tenant has a part of
 - plan: what holds for the whole stack: region, zone, MTUs, the proxies, the platform's HaVip (null without a pair),
   the tunnels' remote, the image
 - access: how the operator gets in
@@ -17,7 +17,7 @@ import pulumi
 
 from components.access import OperatorAccess
 from components.host import Host, Image
-from components.plan import CreatedNetwork, Plan, Role, TenantPlan
+from components.plan import CreatedNetwork, Plan, Role, TenantPlan, container_gateway
 from components.user_eni import UserEni
 
 SCHEMA_VERSION = 2
@@ -70,14 +70,29 @@ def _tenant(
         "tunnel_device": tenant.tunnel_device,
         "user_device": tenant.user_device,
         "cidrs": [str(cidr) for cidr in tenant.cidrs],
+        "own_cidrs": [str(cidr) for cidr in tenant.own_cidrs],
         "overlay": str(tenant.overlay),
         "proxy_overlay_address": str(tenant.proxy_overlay_address),
         "func_overlay_addresses": {
             host.name: str(tenant.func_overlay_addresses[host.index]) for host in plan.func_hosts
         },
+        "containers": _containers(plan, tenant),
         "havip": None if tenant.havip is None else str(tenant.havip),
         "user_enis": {proxy: _user_eni(enis[tenant.name]) for proxy, enis in user_enis.items()},
         "user_instance": _user_instance(tenant),
+    }
+
+
+def _containers(plan: Plan, tenant: TenantPlan) -> dict[str, object] | None:
+    gateway = container_gateway(tenant)
+    if gateway is None:
+        return None
+    return {
+        "bridge": tenant.bridge,
+        "cidr": str(gateway.network),
+        "gateway": str(gateway.ip),
+        "mtu": plan.tunnel_mtu,
+        "routing_table": tenant.routing_table,
     }
 
 
@@ -99,6 +114,7 @@ def _plan(plan: Plan, image: Image, redundancy: pulumi.Input[str]) -> dict[str, 
         "redundancy": redundancy,
         "drillable": plan.drillable,
         "platform_cidr": str(plan.platform.vpc_cidr),
+        "pod_cidr": None if plan.pod_cidr is None else str(plan.pod_cidr),
         "proxies": [proxy.name for proxy in plan.proxies],
         "havip": None if plan.pair is None else str(plan.pair.havip),
         "tunnel_remote": str(plan.tunnel_remote),

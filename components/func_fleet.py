@@ -10,7 +10,7 @@ from components.access import OperatorAccess
 from components.host import Host, HostArgs, Place
 from components.host_config import HostConfig, HostConfigArgs
 from components.host_scripts import Concern
-from components.host_state import packages_state, routes_state, tunnel_state
+from components.host_state import container_state, packages_state, routes_state, tunnel_state
 from components.plan import Plan
 
 
@@ -46,6 +46,7 @@ class FuncFleet(pulumi.ComponentResource):
     def _configure(self, host: Host, args: FuncFleetArgs) -> None:
         states = {
             Concern.PACKAGES: packages_state(args.plan, host.plan),
+            Concern.CONTAINER: container_state(args.plan, host.plan),
             Concern.TUNNEL: tunnel_state(args.plan, host.plan),
             Concern.ROUTES: routes_state(args.plan, host.plan),
         }

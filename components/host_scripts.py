@@ -23,6 +23,7 @@ class Concern(StrEnum):
     PACKAGES = "packages"
     INPUT = "input"
     USER_ENI = "user_eni"
+    CONTAINER = "container"
     TUNNEL = "tunnel"
     SYNC = "sync"
     NAT = "nat"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.host_state_shapes import (
+    ContainerState,
     EchoState,
     ForwardState,
     HaVip,
@@ -30,6 +31,7 @@ from components.plan import (
     Plan,
     Role,
     TenantPlan,
+    container_gateway,
     func_overlay_interface,
     proxy_overlay_interface,
     sync_interface,
@@ -184,6 +186,34 @@ def pair_state(
     }
 
 
+def container_state(plan: Plan, host: HostPlan) -> ContainerState:
+    """A func host's bridges for containers, and what leaves from them."""
+    return {
+        "own": str(host.address),
+        "underlay_mtu": plan.underlay_mtu,
+        "pods": None if plan.pod_cidr is None else str(plan.pod_cidr),
+        "tunnels": [
+            {
+                "tenant": tenant.name,
+                "device": tenant.tunnel_device,
+                "source": str(tenant.func_overlay_addresses[host.index]),
+            }
+            for tenant in plan.tenants
+        ],
+        "bridges": [
+            {
+                "tenant": tenant.name,
+                "bridge": tenant.bridge,
+                "cidr": str(gateway.network),
+                "gateway": str(gateway),
+                "device": tenant.tunnel_device,
+            }
+            for tenant in plan.tenants
+            if (gateway := container_gateway(tenant)) is not None
+        ],
+    }
+
+
 def routes_state(plan: Plan, host: HostPlan) -> RoutesState:
     """A func host's routes into its tunnels."""
     return {
@@ -192,7 +222,12 @@ def routes_state(plan: Plan, host: HostPlan) -> RoutesState:
                 "tenant": tenant.name,
                 "device": tenant.tunnel_device,
                 "source": str(tenant.func_overlay_addresses[host.index]),
+                "overlay": str(tenant.overlay),
                 "destinations": _destinations(tenant),
+                "own_destinations": [str(cidr) for cidr in tenant.own_cidrs],
+                "table": tenant.routing_table,
+                "bridge": None if tenant.container_cidr is None else tenant.bridge,
+                "containers": None if tenant.container_cidr is None else str(tenant.container_cidr),
             }
             for tenant in plan.tenants
         ]

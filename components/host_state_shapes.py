@@ -166,13 +166,50 @@ class PairState(TypedDict):
     tenants: list[DataPath]
 
 
-class Route(TypedDict):
-    """A tenant's destinations on a func host: into which device, with which source address."""
+class TunnelEnd(TypedDict):
+    """A func host's end of a tenant's tunnel: the overlay address on the device."""
 
     tenant: str
     device: str
     source: str
+
+
+class Bridge(TypedDict):
+    """What a tenant's containers hang on, with the address `gateway` and its prefix length; leads into `device`."""
+
+    tenant: str
+    bridge: str
+    cidr: str
+    gateway: str
+    device: str
+
+
+class ContainerState(TypedDict):
+    """Who of a func host's containers is whose. `own` and `underlay_mtu` as in TunnelState: their MTU is a tunnel's."""
+
+    own: str
+    underlay_mtu: int
+    pods: str | None
+    tunnels: list[TunnelEnd]
+    bridges: list[Bridge]
+
+
+class Route(TypedDict):
+    """A tenant's destinations on a func host: into which device, with which source address, and for whom.
+
+    In the routing table `table` for what is from `source` or `containers`, or comes in by `bridge`; those of
+    `own_destinations`, which no other tenant has, in the main one too.
+    """
+
+    tenant: str
+    device: str
+    source: str
+    overlay: str
     destinations: list[str]
+    own_destinations: list[str]
+    table: int
+    bridge: str | None
+    containers: str | None
 
 
 class RoutesState(TypedDict):

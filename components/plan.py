@@ -15,6 +15,8 @@ VPC_MTU_BYTES = 9001  # inside a VPC; between VPCs and to the internet it is les
 ECHO_HTTP_PORT = 8080  # what a user instance answers on
 ECHO_TCP_PORT = 7007
 ECHO_UDP_PORT = 7007
+ROUTING_TABLE_BASE = 201_000_000  # a tenant's routing table on func hosts is so much above its index
+BRIDGE_NAME_BYTES = 15  # of a network device: IFNAMSIZ without its NUL
 SYNC_KEY_BASE = 2**31  # GRE keys of the sync links, above any tenant's
 SYNC_LINK = IPv4Network("169.254.254.0/30")  # the same in every namespace: nobody else sees it
 
@@ -113,6 +115,10 @@ class TenantPlan:
     overlay: IPv4Network
     proxy_overlay_address: IPv4Address
     func_overlay_addresses: tuple[IPv4Address, ...]  # by index of the func host
+    container_cidr: IPv4Network | None  # of its containers on every func host; None: it has none
+    # Those of `cidrs` that no other tenant has a part of: what processes of a func host itself reach without a word of
+    # whose it is.
+    own_cidrs: tuple[IPv4Network, ...]
 
     @property
     def namespace(self) -> str:
@@ -143,6 +149,16 @@ class TenantPlan:
     def sync_key(self) -> int:
         """The sync link's GRE key: 32 bits, and no tenant's."""
         return SYNC_KEY_BASE + self.index
+
+    @property
+    def bridge(self) -> str:
+        """The bridge on func hosts that says whose a container is: `cw-NAME` where that fits, else `cw-INDEX`."""
+        return bridge_name(self.name, self.index)
+
+    @property
+    def routing_table(self) -> int:
+        """Number of the routing table on func hosts that has this tenant's destinations, and no other's."""
+        return ROUTING_TABLE_BASE + self.index
 
     @property
     def user_instance_name(self) -> str:
@@ -206,6 +222,7 @@ class Plan:
     architecture: str  # amd64 or arm64: that of the instance types
     underlay_mtu: int
     install_packages: bool  # whether hosts fetch missing Debian packages themselves
+    pod_cidr: IPv4Network | None  # of Kubernetes' pods on func hosts, which reach every tenant
     drillable: bool  # whether faults may be made here on purpose
     platform: PlatformPlan
     access: AccessPlan
@@ -229,6 +246,19 @@ class Plan:
     def peer_of(self, proxy: HostPlan) -> HostPlan | None:
         """The other proxy of a pair."""
         return next((other for other in self.proxies if other.name != proxy.name), None)
+
+
+def bridge_name(name: str, index: int) -> str:
+    """Of the bridge that a tenant's containers hang on."""
+    by_name = f"cw-{name}"
+    return by_name if len(by_name) <= BRIDGE_NAME_BYTES else f"cw-{index}"
+
+
+def container_gateway(tenant: TenantPlan) -> IPv4Interface | None:
+    """What the bridge of a tenant's containers has, on every func host; None: it has none."""
+    if tenant.container_cidr is None:
+        return None
+    return IPv4Interface((tenant.container_cidr[1], tenant.container_cidr.prefixlen))
 
 
 def proxy_overlay_interface(tenant: TenantPlan) -> IPv4Interface:

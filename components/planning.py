@@ -6,7 +6,8 @@ nobody.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from collections.abc import Collection
+from ipaddress import IPv4Address, IPv4Network
 
 from components.plan import (
     AccessPlan,
@@ -23,9 +24,10 @@ from components.plan import (
 )
 from components.settings import Settings, known_instance_types
 from components.settings_tenant import Overlay, Tenant
+from components.validation.draft import At
 from components.validation.legs import eni_addresses, havip_address
 from components.validation.overlays import func_address
-from components.validation.ranges import free
+from components.validation.ranges import free, nested
 
 
 def make_plan(settings: Settings, stack: str) -> Plan:
@@ -39,6 +41,7 @@ def make_plan(settings: Settings, stack: str) -> Plan:
         architecture=known_instance_types(settings)[settings.proxy.instance_type].architecture,
         underlay_mtu=settings.underlay_mtu,
         install_packages=settings.install_packages,
+        pod_cidr=settings.func_hosts.pod_cidr,
         drillable=settings.drillable,
         platform=_platform(settings),
         access=_access(settings),
@@ -46,7 +49,7 @@ def make_plan(settings: Settings, stack: str) -> Plan:
         proxies=_proxies(settings),
         pair=_pair(settings),
         func_hosts=_func_hosts(settings),
-        tenants=tuple(_tenant(tenant, settings) for tenant in settings.tenants),
+        tenants=_tenants(settings),
         tags={**settings.tags, "Project": "causeway", "Stack": stack},
     )
 
@@ -125,7 +128,13 @@ def _host(role: Role, index: int, first_address: IPv4Address, instance_type: str
     )
 
 
-def _tenant(tenant: Tenant, settings: Settings) -> TenantPlan:
+def _tenants(settings: Settings) -> tuple[TenantPlan, ...]:
+    destinations = [At(tenant.name, network) for tenant in settings.tenants for network in tenant.cidrs]
+    shared = {network for pair in nested(destinations) for network in pair}
+    return tuple(_tenant(tenant, settings, shared) for tenant in settings.tenants)
+
+
+def _tenant(tenant: Tenant, settings: Settings, shared: Collection[At[IPv4Network]]) -> TenantPlan:
     subnet = instance = None
     if tenant.create is not None:
         subnet, instance = tenant.create.subnet_cidr, tenant.create.instance_address
@@ -142,6 +151,8 @@ def _tenant(tenant: Tenant, settings: Settings) -> TenantPlan:
         overlay=tenant.overlay.cidr,
         proxy_overlay_address=tenant.overlay.proxy,
         func_overlay_addresses=_func_overlay_addresses(tenant.overlay, settings.func_hosts.count),
+        container_cidr=tenant.container_cidr,
+        own_cidrs=tuple(network for network in tenant.cidrs if At(tenant.name, network) not in shared),
     )
 
 

@@ -75,6 +75,12 @@ class FuncHosts(Group):
     instance_type: Annotated[str, words.INSTANCE_TYPE] = Field(
         description="Its architecture must be that of all other hosts.", examples=["t3.small"]
     )
+    pod_cidr: Annotated[IPv4Network, NETWORK] | None = Field(
+        default=None,
+        description="Kubernetes' pods on func hosts, where ip-masq-agent gives them the tunnel's address: they reach "
+        "every tenant whose networks are its own. Absent: only containers on a tenant's bridge reach anything.",
+        examples=["10.244.0.0/16"],
+    )
 
 
 class Proxy(Group):

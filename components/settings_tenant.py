@@ -100,3 +100,10 @@ class Tenant(Group):
         examples=["172.16.101.100"],
     )
     overlay: Overlay = Field(description="The addresses inside the tunnels.")
+    container_cidr: Annotated[IPv4Network, NETWORK] | None = Field(
+        default=None,
+        description="Its containers on func hosts have addresses of this range, the same on every host, and hang on "
+        "the bridge cw-NAME there (cw-INDEX, if the name is longer than 12 characters), which has the first one. "
+        "Nothing else may use it. Absent: the tenant has no containers.",
+        examples=["10.88.0.0/24"],
+    )

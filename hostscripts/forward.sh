@@ -25,7 +25,7 @@ main() {
     inside ${row%% *} forwards ${row#* } || MISSING+=("forwarding in ${row%% *}")
   done
   if ((${#ROWS[@]})); then
-    connections_have_room
+    connections_have_room "${#ROWS[@]}"
     neighbours_have_room
   fi
   tenant_namespaces
@@ -73,19 +73,6 @@ router_settings_are() {
   done
   sysctls_are "${settings[@]}" net/ipv4/conf/all/arp_ignore=1 net/ipv4/conf/all/arp_announce=2 \
     net/netfilter/nf_conntrack_{tcp_be_liberal,tcp_loose,events}=1
-}
-
-# A quarter of the memory is for connections, the same share of it for each tenant: one that has too many is refused new
-# ones, and nobody else is. (The kernel's own limit is that of a host which forwards nothing: 2,048 in 200 MiB.) A connection
-# takes 0.4 KiB in the kernel and 0.45 in a pair's conntrackd, measured; 1 is counted. conntrackd keeps closed ones for a while,
-# so no more than half of its HashLimit, see sync.sh. The kernel rounds buckets up to whole pages, of 512.
-connections_have_room() {
-  local kib limit=$ROOT/proc/sys/net/netfilter/nf_conntrack_max
-  [[ -w $limit ]] || return 0           # it is the machine's, which a container's root may not set
-  read -r _ kib _ <"$ROOT/proc/meminfo" # MemTotal
-  limit=$((kib / 4 / ${#ROWS[@]} / 512 * 512))
-  limit=$((limit < 2048 ? 2048 : limit > 262144 ? 262144 : limit))
-  sysctls_are net/netfilter/nf_conntrack_{buckets,max}="$limit"
 }
 
 # All namespaces share one table of neighbours, of 1,024, which a single func host fills that asks for many addresses of a

@@ -5,8 +5,9 @@
 #   /etc/causeway     desired state       /run/causeway/applied    what this boot has applied, per concern
 #                                         /run/causeway/pending    concerns that an earlier one made incomplete
 #
-# Causeway's own in a host's kernel, and so reconciled: namespaces tenant-*, devices mgre* and sync*, the NICs that the
-# state names, nft tables causeway_*, routes with protocol 201, addresses labelled :cw and :ha. Nothing else is touched.
+# Causeway's own in a host's kernel, and so reconciled: namespaces tenant-*, devices mgre* and sync*, bridges cw-*, the NICs
+# that the state names, nft tables causeway_*, routes and rules with protocol 201, addresses labelled :cw and :ha. Nothing
+# else is touched.
 
 set -eEuo pipefail
 umask 077
@@ -21,7 +22,8 @@ readonly CONCERN=${CONCERN%.sh}
 readonly STATE=$ETC/$CONCERN.json
 readonly PROTOCOL=201 # marks our routes; nobody's in iproute2's rt_protos
 NAMESPACE=${NAMESPACE:-}
-readonly CONCERNS=(packages input user_eni tunnel sync nat forward pair routes echo) # the order of applying
+readonly ONLY_SAY=${CAUSEWAY_ONLY_SAY:-no} # yes: what would change is said, and nothing is done, see `apply --check`
+readonly CONCERNS=(packages input user_eni container tunnel sync nat forward pair routes echo) # the order of applying
 
 # ── saying and failing ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -37,13 +39,16 @@ trap 'die "${BASH_SOURCE[0]##*/}:$LINENO: failed: $BASH_COMMAND"' ERR
 # A change was made, or is about to be. The mark is a file because it must survive subshells and namespaces.
 changed() {
   say "$*"
-  : >"$RUN/changed"
+  ! is_for_real || : >"$RUN/changed"
 }
+
+is_for_real() { [[ $ONLY_SAY == no ]]; }
 
 # A device or namespace is about to be made anew, and what later concerns put on it will be gone: until each of them has
 # been applied again, every apply brings it along.
 later_concerns_follow() {
   local concern later=no
+  is_for_real || return 0
   for concern in "${CONCERNS[@]}"; do
     [[ $later == no || ! -f $ETC/$concern.json ]] || : >"$RUN/pending/$concern"
     [[ $concern != "$CONCERN" ]] || later=yes
@@ -52,7 +57,7 @@ later_concerns_follow() {
 
 run() {
   changed "$*"
-  "$@"
+  ! is_for_real || "$@"
 }
 
 # wait_for SECONDS WHAT PREDICATE…: false, and said, once the deadline has passed.
@@ -80,6 +85,7 @@ readonly CHECKS='
   def quad: "\(byte)\\.\(byte)\\.\(byte)\\.\(byte)";
   def namespace: checked("tenant-[a-z0-9][a-z0-9-]{0,47}"; "namespace");
   def tunnel_device: checked("mgre[0-9]{1,9}"; "tunnel device");
+  def bridge: checked("cw-[a-z0-9-]{1,12}"; "bridge");
   def user_device: checked("user[0-9]{1,9}"; "user device");
   def mac: checked("[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}"; "MAC") | ascii_downcase;
   def address: checked(quad; "address");
@@ -103,12 +109,16 @@ readonly CHECKS='
   # the strings of the input that are not among $others; for thousands of them
   def without($others): (reduce $others[] as $other ({}; .[$other] = true)) as $is | map(select($is[.] | not));
 
-  # What kernel_facts printed, by namespace ("" is the root one): {addr, route, neigh}.
+  # What kernel_facts printed, by namespace ("" is the root one): {addr, route, neigh}, and what was added to it.
   def kernel_facts:
     reduce inputs as $fact ({};
       if $fact | type == "object" then .current = $fact.namespace | .of[.current] = []
       else .of[.current] += [$fact] end)
-    | .of // {} | map_values({addr: .[0], route: .[1], neigh: .[2]});
+    | .of // {} | map_values({addr: .[0], route: .[1], neigh: .[2], rule: .[3], tables: .[4]});
+  # Of the tunnels, given the links of the root namespace: what the NIC with the own address takes, or underlay_mtu if less.
+  def tunnel_mtu($state): ($state.own // $state.local | address) as $own
+    | first(.[] | select(any(.addr_info[]; .local == $own)) | .mtu) as $nic_mtu
+    | [$nic_mtu, ($state.underlay_mtu | whole(576; 65535))] | min - 28;
   # One batch of ip commands in one namespace, as run_batches reads it. Not joined: jq takes quadratic time for that.
   def batch($namespace; $lines):
     if $lines == [] then empty else "\($namespace)\n", ($lines[] | . + "\n"), "\u001e" end;
@@ -129,12 +139,14 @@ source_of() {
 
 # ── the kernel, as it is and as it should be ──────────────────────────────────────────────────────────────────────
 
+KERNEL_FACTS=('addr show' 'route show' 'neigh show nud permanent')
+
 # One process per namespace, whatever is asked: a fork and exec costs 30 ms on a slow machine.
 kernel_facts() {
   local namespace
   for namespace in "$@"; do
     printf '{"namespace": "%s"}\n' "$namespace"
-    printf '%s\n' 'addr show' 'route show' 'neigh show nud permanent' |
+    printf '%s\n' "${KERNEL_FACTS[@]}" |
       ip ${namespace:+-n "$namespace"} -j -d -batch -
   done
 }
@@ -219,7 +231,7 @@ run_batches() {
     lines=${record#*$'\n'}
     lines=${lines%$'\n'}
     batch_is_said "$namespace" "$lines"
-    ip ${namespace:+-n "$namespace"} -batch - <<<"$lines"
+    ! is_for_real || ip ${namespace:+-n "$namespace"} -batch - <<<"$lines"
   done
 }
 
@@ -265,9 +277,23 @@ sysctls_are() {
     read -r value <"$file"
     if [[ $value != "${setting#*=}" ]]; then
       changed "${NAMESPACE:+$NAMESPACE: }sysctl $setting (was $value)"
-      echo "${setting#*=}" >"$file"
+      ! is_for_real || echo "${setting#*=}" >"$file"
     fi
   done
+}
+
+# connections_have_room TENANTS: a quarter of the memory is for connections, the same share of it for the namespace of each
+# tenant: one that has too many is refused new ones, and nobody else is. (The kernel's own limit is that of a host which
+# forwards nothing: 2,048 in 200 MiB.) A connection takes 0.4 KiB in the kernel and 0.45 in a pair's conntrackd, measured; 1 is
+# counted. conntrackd keeps closed ones for a while, so no more than half of its HashLimit, see sync.sh. The kernel rounds
+# buckets up to whole pages, of 512.
+connections_have_room() {
+  local kib limit=$ROOT/proc/sys/net/netfilter/nf_conntrack_max
+  [[ -w $limit ]] || return 0           # it is the machine's, which a container's root may not set
+  read -r _ kib _ <"$ROOT/proc/meminfo" # MemTotal
+  limit=$((kib / 4 / $1 / 512 * 512))
+  limit=$((limit < 2048 ? 2048 : limit > 262144 ? 262144 : limit))
+  sysctls_are net/netfilter/nf_conntrack_{buckets,max}="$limit"
 }
 
 # ── nft tables ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -291,6 +317,7 @@ table_is_as_left() {
 table_is_replaced() {
   local table="$1 $2" record=$RUN/tables/${NAMESPACE:-root}.$2 now
   changed "${NAMESPACE:+$NAMESPACE: }nft table $2 replaced"
+  is_for_real || return 0
   printf '%s\n' "table $table" "delete table $table" "table $table {" "$3" "}" "${4:-}" | nft -f -
   now=$(nft -s -t list table "$1" "$2")
   [[ -d $RUN/tables ]] || mkdir -p "$RUN/tables"
@@ -300,7 +327,7 @@ table_is_replaced() {
 table_is_gone() {
   nft list table "$1" "$2" >/dev/null 2>&1 || return 0
   changed "${NAMESPACE:+$NAMESPACE: }nft table $2 deleted"
-  nft delete table "$1" "$2"
+  ! is_for_real || nft delete table "$1" "$2"
 }
 
 # ── instance metadata ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -355,6 +382,7 @@ Unmanaged=yes
     return
   fi
   changed "systemd-networkd ignores $2"
+  is_for_real || return 0
   (umask 022 && mkdir -p "${file%/*}" && printf '%s' "$wanted" >"$file")
   if systemctl is-active --quiet systemd-networkd; then networkctl reload; fi
 }

@@ -1,39 +1,90 @@
 #!/usr/bin/env bash
 # A func host's routes into the tunnels, with its overlay address as their source.
 #
-#   172.16.101.0/24 ──▶ mgre1, from 10.0.0.3
-# A route whose device, with that address, tunnel has not made or has taken away, waits for it.
+#   from 10.0.0.3, or from a container on cw-alpha ──▶ table 201000001: 172.16.101.0/24 ──▶ mgre1; all else is refused
+#   from the host itself, and the tenant not named ──▶ 172.16.101.0/24 ──▶ mgre1, from 10.0.0.3
 #
-# state: {"routes": [{"tenant", "device": "mgre1", "source": "10.0.0.3", "destinations": ["172.16.101.0/24"]}]}
+# state: {"routes": [{"tenant", "device": "mgre1", "source": "10.0.0.3", "overlay": "10.0.0.0/24", "table": 201000001,
+#   "destinations": ["172.16.101.0/24"], "own_destinations": […], "bridge": "cw-alpha" | null,
+#   "containers": "10.88.0.0/24" | null}]}
+# Every tenant has a table of its own, so that they may have the same addresses. own_destinations are those that no other
+# tenant has a part of: the host's own processes need not say whose. What several have is unreachable to who does not say
+# so; who does, binds the overlay address. A route whose device, with that address, tunnel or container has not made or has
+# taken away, waits for it. Last of all, what comes from a bridge, or back from its tunnel, is forwarded: by these
+# devices alone, whatever the host as a whole does.
 
 # shellcheck source=hostscripts/lib.sh
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
 
+readonly PREFERENCE=201 # of our rules: after the local table, before anybody's that a cloud or container runtime makes
+
 main() {
   local missing
+  KERNEL_FACTS+=('rule show' 'route show table all')
   kernel_facts '' >"$RUN/facts"
   # shellcheck disable=SC2016 # $ is jq's
   plan '
+    def way($device; $source): "dev \($device) src \($source)";
+    def in_table: if . == "main" then "" else " table \(.)" end;
+    # Where a route leads from: two with the same are one and the same place.
+    def place: (split(" ") | if .[0] | IN("unreachable", "prohibit") then .[1] else .[0] end)
+      + (capture(" table (?<table>[0-9]+)") // {table: ""} | " \(.table)");
+
     kernel_facts[""] as $facts
-    | [$states[0].routes[] | "dev \(.device | tunnel_device) src \(.source | address)" as $way
-      | .destinations[] | "\(network | as_route) \($way)"] as $wanted
-    | [$facts.addr[] | select(.flags | index("UP")) | .ifname as $device | .addr_info[]
-        | "dev \($device) src \(.local)"] as $ways
-    | [$facts.route[] | select(.protocol == $protocol) | "\(.dst) dev \(.dev) src \(.prefsrc)"] as $had
-    | ($wanted | group_by(split(" ")[0])[] | select(length > 1)
+    | [$states[0].routes[] | {
+        device: .device | tunnel_device, source: .source | address, overlay: .overlay | network,
+        destinations: .destinations | map(network), own: .own_destinations | map(network),
+        table: .table | whole(201000001; 1200999999),
+        bridge: (if .bridge then .bridge | bridge else null end),
+        containers: (if .bridge then .containers | network else null end)}] as $tenants
+    | ([$tenants[] | . as $t | way(.device; .source) as $way
+        | (.own[] | "\(as_route) \($way)"),
+          (.overlay, .destinations[] | "\(as_route) \($way) table \($t.table)"),
+          (select(.bridge) | "\(.containers | as_route) \(way(.bridge; .containers | first_host)) table \(.table)"),
+          "prohibit default table \(.table)"]
+      + ([$tenants[] | .own as $own | .destinations[] | select(IN($own[]) | not) | "unreachable \(as_route)"] | unique)
+      ) as $wanted
+    | [$tenants[] | . as $t
+        | ("from \(.source)", (select(.bridge) | "iif \(.bridge)", "from \(.containers)"))
+        | "pref \($preference) \(.) lookup \($t.table)"] as $rules
+
+    | [$facts.addr[] | select(.flags | index("UP")) | .ifname as $device | .addr_info[] | way($device; .local)] as $ways
+    | [$facts.tables[] | select(.protocol == $protocol)
+        | (if .type == "unicast" then "" else "\(.type) " end) + .dst
+          + (if .dev then " dev \(.dev)" else "" end) + (if .prefsrc then " src \(.prefsrc)" else "" end)
+          + (.table | in_table)] as $had
+    | [$facts.rule[] | select(.protocol == $protocol)
+        | "pref \(.priority) " + (if .iif then "iif \(.iif)" else "from \(.src)\(if .srclen then "/\(.srclen)" else "" end)" end)
+          + " lookup \(.table)"] as $ruled
+
+    | ($wanted | group_by(place)[] | select(length > 1)
         | error("two tenants have the same destination: \(join("; ")).")),
-      ([$wanted[] | select(split(" ")[1:] | join(" ") | IN($ways[]) | not)] as $missing
-        | ($missing | join(", ")), "\u001e",
-        batch("";
-          ($had | without($wanted) | map("route del \(.) proto \($protocol)"))
-          + ($wanted | without($had + $missing) | map("route replace \(.) proto \($protocol)"))))
-  ' --arg protocol "$PROTOCOL"
+      ([$wanted[] | select(test(" dev ") and (capture(" (?<way>dev [^ ]+ src [^ ]+)").way | IN($ways[]) | not))] as $missing
+        | ([$missing[] | select(test(" table ") | not)] + [$missing[] | select(test(" table "))] | join(", ")), "\u001e",
+        ([$wanted | without($missing)[] | place] | map({key: ., value: true}) | from_entries) as $taken
+        | batch("";
+            ($wanted | without($had + $missing) | map("route replace \(.) proto \($protocol)"))
+            + ($rules | without($ruled) | map("rule add \(.) protocol \($protocol)"))
+            + ($ruled | without($rules) | map("rule del \(.) protocol \($protocol)"))
+            + ($had | map(select($taken[place] | not) | "route del \(.) proto \($protocol)"))))
+  ' --arg protocol "$PROTOCOL" --arg preference "$PREFERENCE"
   {
     IFS= read -r -d $'\x1e' missing
     run_batches
   } <"$RUN/plan"
   [[ -z $missing ]] || MISSING+=("the way of $missing")
+  containers_are_forwarded
   nothing_is_missing
+}
+
+containers_are_forwarded() {
+  local row device
+  state '.routes[] | select(.bridge) | "\(.device | tunnel_device) \(.bridge | bridge)"'
+  for row in "${ROWS[@]}"; do
+    for device in $row; do
+      [[ ! -d $ROOT/proc/sys/net/ipv4/conf/$device ]] || sysctls_are net/ipv4/conf/"$device"/forwarding=1
+    done
+  done
 }
 
 start "$@"

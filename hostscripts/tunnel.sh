@@ -103,7 +103,7 @@ guard_is() {
   elif [[ -n $commands ]]; then
     commands=${commands%$'\n'}
     changed "nft ${commands//$'\n'/; }"
-    nft -f - <<<"$commands"
+    ! is_for_real || nft -f - <<<"$commands"
   fi
 }
 
@@ -122,8 +122,7 @@ readonly PLAN='
 
   $states[0] as $state | ($state.local | address) as $local | ($state.own // $local | address) as $own
   | kernel_facts as $facts
-  | first($facts[""].addr[] | select(any(.addr_info[]; .local == $own)) | .mtu) as $nic_mtu
-  | ([$nic_mtu, ($state.underlay_mtu | whole(576; 65535))] | min - 28) as $mtu
+  | ($facts[""].addr | tunnel_mtu($state)) as $mtu
   | [$state.tunnels[] | {
       namespace: (if .namespace == null then "" else .namespace | namespace end),
       device: .device | checked("(mgre|sync)[0-9]{1,9}"; "tunnel device"),

@@ -1,4 +1,4 @@
-"""Rules about single addresses: each lies in its subnet, where AWS leaves room, and belongs to one host."""
+"""Rules about single addresses: each lies in its subnet, where AWS leaves room, and is one host's there."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from components.validation.ranges import FIRST_FREE, SMALLEST, free
 
 _PROXY = "proxy.first_address"
 _OF_A_PAIR = ("proxy.havip", "api.endpoint_address")
+_PLATFORM = "platform"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,7 @@ class _Claim:
     key: str | None
     address: IPv4Address
     name: str  # what others call it
+    network: str = _PLATFORM  # where it is
     following: str | None = None  # whose it is, where it follows from the one that stands at the key
 
 
@@ -85,10 +87,14 @@ def _func_hosts_fit(draft: Draft) -> Iterator[Problem]:
 
 
 def _unique(draft: Draft) -> Iterator[Problem]:
-    """No two hosts share an address, whatever their networks: a capture is then unambiguous."""
-    taken: dict[IPv4Address, str] = {}
+    """No two hosts of a network share an address, and nobody has one of the platform's. Two tenants may."""
+    taken: dict[tuple[str, IPv4Address], str] = {}
+    anywhere: dict[IPv4Address, str] = {}
     for claim in _claims(draft):
-        other = taken.get(claim.address)
+        if claim.network == _PLATFORM:
+            other = anywhere.get(claim.address)
+        else:
+            other = taken.get((claim.network, claim.address), taken.get((_PLATFORM, claim.address)))
         if other is None and (func := _func_host_at(draft, claim.address)):
             other = f"the address of {func}"
         if other is not None and claim.key is not None:
@@ -100,7 +106,8 @@ def _unique(draft: Draft) -> Iterator[Problem]:
                     f"is followed by {claim.address}, which {claim.following}, and which is also {other}",
                     "give each its own address",
                 )
-        taken.setdefault(claim.address, claim.name)
+        taken.setdefault((claim.network, claim.address), claim.name)
+        anywhere.setdefault(claim.address, claim.name)
 
 
 def _claims(draft: Draft) -> Iterator[_Claim]:
@@ -111,7 +118,7 @@ def _claims(draft: Draft) -> Iterator[_Claim]:
     for tenant in draft.each("tenants"):
         for name, eni in tenant_eni_addresses(draft, tenant):
             if not eni.key:
-                yield _Claim(key=None, address=eni.value, name=name)
+                yield _Claim(key=None, address=eni.value, name=name, network=_network(draft, tenant))
     if first := draft.at(_PROXY, IPv4Address):
         yield from _written(first)
         if proxies(draft) > 1:
@@ -120,25 +127,32 @@ def _claims(draft: Draft) -> Iterator[_Claim]:
     for key in _OF_A_PAIR:
         yield from _written(draft.at(key, IPv4Address))
     for tenant in draft.each("tenants"):
-        yield from _written(draft.at(f"{tenant}.create.instance_address", IPv4Address))
-        yield from _written_enis(draft, tenant)
-        yield from _written(draft.at(f"{tenant}.havip", IPv4Address))
+        network = _network(draft, tenant)
+        yield from _written(draft.at(f"{tenant}.create.instance_address", IPv4Address), network)
+        yield from _written_enis(draft, tenant, network)
+        yield from _written(draft.at(f"{tenant}.havip", IPv4Address), network)
 
 
-def _written(address: At[IPv4Address] | None) -> Iterator[_Claim]:
+def _network(draft: Draft, tenant: str) -> str:
+    """What a tenant's addresses are unique in: the VPC that is there already, which others may share, or its own."""
+    vpc = draft.at(f"{tenant}.vpc_id", str)
+    return vpc.value if vpc else tenant
+
+
+def _written(address: At[IPv4Address] | None, network: str = _PLATFORM) -> Iterator[_Claim]:
     if address:
-        yield _Claim(key=address.key, address=address.value, name=address.key)
+        yield _Claim(key=address.key, address=address.value, name=address.key, network=network)
 
 
-def _written_enis(draft: Draft, tenant: str) -> Iterator[_Claim]:
+def _written_enis(draft: Draft, tenant: str, network: str) -> Iterator[_Claim]:
     for index, (name, address) in enumerate(tenant_eni_addresses(draft, tenant)):
         if not address.key:
             continue
         if index == 0:
-            yield from _written(address)
+            yield from _written(address, network)
         else:
             whose = f"its ENI on proxy-{index} has"
-            yield _Claim(key=address.key, address=address.value, name=name, following=whose)
+            yield _Claim(key=address.key, address=address.value, name=name, following=whose, network=network)
 
 
 def tenant_eni_addresses(draft: Draft, tenant: str) -> Iterator[tuple[str, At[IPv4Address]]]:

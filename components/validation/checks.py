@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from components.plan import ApiScheme
-from components.validation import addresses, instances, networks, operators, overlays, pair, stack, tenants
+from components.validation import (
+    addresses,
+    containers,
+    instances,
+    networks,
+    operators,
+    overlays,
+    pair,
+    stack,
+    tenants,
+)
 from components.validation.draft import Draft
 from components.validation.problem import HIDDEN, Problem
 
@@ -29,7 +39,7 @@ def doubts(draft: Draft) -> Iterator[Problem]:
 
 
 def _broken_rules(draft: Draft) -> Iterator[Problem]:
-    for rules in (stack, operators, networks, pair, addresses, overlays, tenants, instances):
+    for rules in (stack, operators, networks, pair, addresses, overlays, containers, tenants, instances):
         yield from rules.check(draft)
 
 

@@ -1,4 +1,4 @@
-"""Rules about networks: their size, their place, and that no two claim the same range."""
+"""Rules about networks: their size, their place, and that a host can tell them apart."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def check(draft: Draft) -> Iterator[Problem]:
 def every_network(draft: Draft) -> Iterator[At[IPv4Network]]:
     """All networks that hosts have addresses in, or reach."""
     yield from _readable(draft, "platform.vpc_cidr", *(f"platform.{subnet}" for subnet in SUBNETS))
+    yield from _readable(draft, "func_hosts.pod_cidr")
     for tenant in draft.each("tenants"):
         created = (f"{tenant}.create.vpc_cidr", f"{tenant}.create.subnet_cidr")
-        yield from _readable(draft, *created, f"{tenant}.overlay.cidr")
+        yield from _readable(draft, *created, f"{tenant}.overlay.cidr", f"{tenant}.container_cidr")
         yield from draft.all_at(f"{tenant}.cidrs", IPv4Network)
 
 
@@ -114,21 +115,12 @@ def _inside_created(draft: Draft, tenant: str) -> Iterator[Problem]:
 
 
 def _disjoint(draft: Draft) -> Iterator[Problem]:
-    """What tenants reach overlaps neither the platform nor another tenant's. Told once, at the tenant."""
+    """What tenants reach does not overlap the platform; told once, at the tenant. Tenants may overlap each other."""
     platform = draft.at("platform.vpc_cidr", IPv4Network)
-    owners = {network.key: tenant for tenant in draft.each("tenants") for network in reached(draft, tenant)}
-    networks = [network for tenant in draft.each("tenants") for network in reached(draft, tenant)]
-    for network in networks:
+    for network in (network for tenant in draft.each("tenants") for network in reached(draft, tenant)):
         if platform and network.value.overlaps(platform.value):
             yield network.problem(
                 f"overlaps {platform.key}, which is {platform.value}: "
                 "a func host would lose its way to the proxy",
                 "move the platform to a range that no tenant uses, or list less of the tenant's network",
-            )
-    for inner, outer in nested(networks):
-        if owners[inner.key] != owners[outer.key]:
-            yield inner.problem(
-                f"overlaps {outer.key}, which is {outer.value}: "
-                "tenants that use the same addresses are not supported yet",
-                "narrow the two to what functions need, or run the tenants in two stacks",
             )

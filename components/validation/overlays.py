@@ -1,4 +1,4 @@
-"""Rules about overlays: room for every func host, and a range that nobody else uses."""
+"""Rules about overlays: room for every func host, and a range that nobody else uses, as that of containers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from components.validation.networks import reached
 from components.validation.problem import Problem
 from components.validation.ranges import WIDEST, nested
 
+PODS = "func_hosts.pod_cidr"
 _NARROWEST = 30  # two host addresses: the proxy and one func host
 
 
@@ -79,21 +80,25 @@ def _hosts_fit(draft: Draft, tenant: str, overlay: IPv4Network) -> Iterator[Prob
 
 
 def _alone(draft: Draft) -> Iterator[Problem]:
-    """An overlay overlaps nothing that has addresses elsewhere; told once, at the overlay."""
+    """Overlays and ranges of containers overlap nothing that has addresses elsewhere; told once, at them."""
     platform = draft.at("platform.vpc_cidr", IPv4Network)
-    overlays: dict[str, At[IPv4Network]] = {}
+    own: dict[str, At[IPv4Network]] = {}
     others: dict[str, At[IPv4Network]] = {}
+    pods = draft.at(PODS, IPv4Network)
     for tenant in draft.each("tenants"):
-        if overlay := draft.at(f"{tenant}.overlay.cidr", IPv4Network):
-            overlays[overlay.key] = overlay
+        for key in (f"{tenant}.overlay.cidr", f"{tenant}.container_cidr"):
+            if network := draft.at(key, IPv4Network):
+                own[key] = network
         others |= {network.key: network for network in _territory(draft, tenant)}
-    for overlay in overlays.values():
-        if platform and overlay.value.overlaps(platform.value):
-            yield _clash(overlay, platform)
-    for inner, outer in nested((*overlays.values(), *others.values())):
-        if inner.key in overlays:
+    for network in own.values():
+        if platform and network.value.overlaps(platform.value):
+            yield _clash(network, platform)
+    if pods:
+        own[PODS] = pods  # they may have addresses of the platform's
+    for inner, outer in nested((*own.values(), *others.values())):
+        if inner.key in own:
             yield _clash(inner, outer)
-        elif outer.key in overlays:
+        elif outer.key in own:
             yield _clash(outer, inner)
 
 
@@ -112,8 +117,10 @@ def _territory(draft: Draft, tenant: str) -> Iterator[At[IPv4Network]]:
             yield network
 
 
-def _clash(overlay: At[IPv4Network], other: At[IPv4Network]) -> Problem:
-    return overlay.problem(
-        f"overlaps {other.key}, which is {other.value}: a packet's way would not be clear",
-        "choose a range for this overlay alone, which neither the platform nor a tenant uses",
-    )
+def _clash(network: At[IPv4Network], other: At[IPv4Network]) -> Problem:
+    rule = f"overlaps {other.key}, which is {other.value}: a packet's way would not be clear"
+    if network.key == PODS:
+        return network.problem(rule, "give pods a range that no tenant uses, or leave it out and use bridges")
+    whose = "these containers" if network.key.endswith(".container_cidr") else "this overlay"
+    way_out = f"choose a range for {whose} alone, which neither the platform nor a tenant uses"
+    return network.problem(rule, way_out)

@@ -33,11 +33,18 @@ class StubHost:
         """Write down what is wanted."""
         (self.root / f"etc/causeway/{concern}.json").write_text(json.dumps(state, indent=2))
 
-    def kernel(self, namespace: str, addr: Json, route: Json = (), neigh: Json = ()) -> None:
+    def kernel(
+        self,
+        namespace: str,
+        addr: Json,
+        route: Json = (),
+        neigh: Json = (),
+        rule: Json = (),
+        tables: Json = (),
+    ) -> None:
         """Write down what is."""
-        facts = "".join(
-            json.dumps(fact, separators=(",", ":")) + "\n" for fact in (addr, list(route), list(neigh))
-        )
+        told = (addr, list(route), list(neigh), list(rule), list(tables))
+        facts = "".join(json.dumps(fact, separators=(",", ":")) + "\n" for fact in told)
         (self.root / "kernel" / (namespace or "root")).write_text(facts)
         if namespace:
             (self.root / "run/netns" / namespace).touch()

@@ -107,7 +107,18 @@ def test_tunnel(stub_host: StubHost, case: Case) -> None:
 def test_routes(stub_host: StubHost, case: Case) -> None:
     stub_host.state("routes", case["state"])
     device = {"device": "mgre1", "key": "0.0.0.1", "local": "192.168.80.8", "remote": "192.168.4.4"}
-    stub_host.kernel("", [gre_link(device | {"mtu": 8973, "address": "10.0.0.3/24"})], route=case["has"])
+    bridge = {
+        "ifname": "cw-alpha",
+        "flags": ["UP"],
+        "addr_info": [{"family": "inet", "local": "10.88.0.1", "prefixlen": 24}],
+    }
+    tables = [{"type": "unicast", "table": "main"} | route for route in case["has"]]
+    stub_host.kernel(
+        "",
+        [gre_link(device | {"mtu": 8973, "address": "10.0.0.3/24"}), bridge],
+        rule=case.get("rules", []),
+        tables=tables,
+    )
     said = stub_host.apply("routes", ok="misses" not in case)
     assert stub_host.done() == case["does"]
     assert outcome(said, case) == ("changed" if case["does"] else "unchanged")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.hostscripts.container_network import route
 from tests.hostscripts.sandbox import Sandbox
 
 APPLY = ("env", "CAUSEWAY_PATH=/run/stubs:/usr/sbin:/usr/bin:/sbin:/bin", "/run/root/opt/causeway/apply")
@@ -105,9 +106,10 @@ def test_a_func_hosts_routes_come_back_with_its_address(sandbox: Sandbox) -> Non
     host(sandbox, "192.168.80.8")
     tunnel: dict[str, Any] = {"namespace": None, "remote": "192.168.80.8", "peers": []}
     applied(sandbox, address="10.0.0.3/24", **tunnel)
-    route = {"tenant": "alpha", "device": "mgre1", "source": "10.0.0.3", "destinations": ["172.16.101.0/24"]}
-    sandbox.apply("routes", {"routes": [route]})
-    before = sandbox.run("ip route show proto 201")
+    sandbox.apply(
+        "routes", {"routes": [route("alpha", 1, shared=False) | {"bridge": None, "containers": None}]}
+    )
+    before = sandbox.run("ip route show table all proto 201")
     assert "172.16.101.0/24 dev mgre1" in before
     applied(sandbox, address="10.0.0.3/25", **tunnel)
-    assert sandbox.run("ip route show proto 201") == before
+    assert sandbox.run("ip route show table all proto 201") == before

@@ -66,8 +66,8 @@ def _platform(draw: st.DrawFn) -> tuple[dict[str, str], IPv4Network, IPv4Network
 
 
 def _tenant(draw: st.DrawFn, index: int, hosts: int, *, existing: bool) -> dict[str, Any]:
-    """Tenant N has 10.N.0.0/16 and overlays in 100.64+N.0.0/16, so that no two meet."""
-    vpc = IPv4Network(f"10.{index}.0.0/16")
+    """Tenant N has 10.N.0.0/16, or what tenant 1 has; overlays in 100.64+N.0.0/16, so that no two meet."""
+    vpc = IPv4Network(f"10.{draw(st.sampled_from([index, 1]))}.0.0/16")
     subnet = draw(st.sampled_from(list(vpc.subnets(new_prefix=draw(st.integers(16, 20))))))
     # Not at the end, from where addresses are counted that the operator leaves out; ENIs have two in a row.
     offsets = st.integers(FIRST_FREE // 2, (subnet.num_addresses - 8) // 2).map(lambda half: 2 * half)
@@ -91,9 +91,12 @@ def _tenant(draw: st.DrawFn, index: int, hosts: int, *, existing: bool) -> dict[
             tenant["havip"] = str(subnet[havip])
     else:
         tenant["havip"] = str(subnet[havip])
-        tenant |= {"vpc_id": "vpc-0123456789abcdef0", "subnet_id": f"subnet-0123456789abcdef{index}"}
+        tenant |= {"subnet_id": f"subnet-0123456789abcdef{index}"}
+        tenant["vpc_id"] = f"vpc-0123456789abcdef{index}"
     if draw(st.booleans()):
         tenant["user_eni_address"] = str(subnet[eni])
+    if draw(st.booleans()):
+        tenant["container_cidr"] = f"100.{96 + index}.0.0/{draw(st.integers(16, 30))}"
     return tenant
 
 

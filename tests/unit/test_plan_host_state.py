@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from components.host_state import (
+    container_state,
     echo_state,
     forward_state,
     input_state,
@@ -245,8 +246,55 @@ def test_routes(plan: Plan) -> None:
         "tenant": "alpha",
         "device": "mgre1",
         "source": "10.0.0.3",
+        "overlay": "10.0.0.0/24",
         "destinations": ["172.16.101.0/24"],
+        "own_destinations": ["172.16.101.0/24"],
+        "table": 201000001,
+        "bridge": None,
+        "containers": None,
     }
+
+
+def test_what_two_tenants_have_is_no_ones_own() -> None:
+    config = base()
+    config["tenants"][0]["cidrs"] = ["172.16.101.0/24", "172.16.7.0/24"]
+    for key in ("create", "cidrs"):
+        config["tenants"][1][key] = config["tenants"][0][key]
+    config["tenants"][1]["cidrs"] = ["172.16.96.0/20", "172.16.8.0/24"]
+    alpha, beta = make_plan(load_settings(config), "test").tenants
+    assert [str(cidr) for cidr in alpha.own_cidrs] == ["172.16.7.0/24"]
+    assert [str(cidr) for cidr in beta.own_cidrs] == ["172.16.8.0/24"]
+
+
+def test_containers_of_a_func_host() -> None:
+    config = base()
+    config["tenants"][1] |= {"name": "customer-number-two", "container_cidr": "10.88.1.0/24"}
+    config["func_hosts"]["pod_cidr"] = "10.244.0.0/16"
+    plan = make_plan(load_settings(config), "test")
+    state = container_state(plan, plan.func_hosts[1])
+    assert state == {
+        "own": "192.168.80.9",
+        "underlay_mtu": 9001,
+        "pods": "10.244.0.0/16",
+        "tunnels": [
+            {"tenant": "alpha", "device": "mgre1", "source": "10.0.0.5"},
+            {"tenant": "customer-number-two", "device": "mgre2", "source": "10.0.1.6"},
+        ],
+        "bridges": [
+            {
+                "tenant": "customer-number-two",
+                "bridge": "cw-2",
+                "cidr": "10.88.1.0/24",
+                "gateway": "10.88.1.1/24",
+                "device": "mgre2",
+            }
+        ],
+    }
+    alpha, beta = routes_state(plan, plan.func_hosts[1])["routes"]
+    assert (alpha["bridge"], alpha["containers"]) == (None, None)
+    assert (beta["bridge"], beta["containers"]) == ("cw-2", "10.88.1.0/24")
+    config["tenants"][1]["name"] = "twelve-bytes"
+    assert make_plan(load_settings(config), "test").tenants[1].bridge == "cw-twelve-bytes"
 
 
 def test_the_primary_nic_and_the_nics_to_come(plan: Plan) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.plan import CreatedNetwork, HostPlan, Plan, TenantPlan
+from components.plan import CreatedNetwork, HostPlan, Plan, TenantPlan, container_gateway
 from components.planning import make_plan
 from components.settings import load_settings
 from components.validation.ranges import free
@@ -33,25 +33,34 @@ def hosts_of(plan: Plan) -> Iterator[HostPlan]:
         yield plan.bastion
 
 
-def addresses_of(plan: Plan) -> Iterator[IPv4Address]:
+def addresses_of_platform(plan: Plan) -> Iterator[IPv4Address]:
     yield from (host.address for host in hosts_of(plan))
     for tenant in plan.tenants:
         yield tenant.proxy_overlay_address
         yield from tenant.func_overlay_addresses
-        yield from filter(None, (*tenant.user_eni_addresses, tenant.havip))
-        if isinstance(tenant.network, CreatedNetwork):
-            yield tenant.network.instance_address
+        if gateway := container_gateway(tenant):
+            yield gateway.ip
     if plan.pair:
         yield from filter(None, (plan.pair.havip, plan.pair.api.endpoint_address))
     if plan.platform.nat_gateway_address:
         yield plan.platform.nat_gateway_address
 
 
+def addresses_of_tenant(tenant: TenantPlan) -> Iterator[IPv4Address]:
+    yield from filter(None, (*tenant.user_eni_addresses, tenant.havip))
+    if isinstance(tenant.network, CreatedNetwork):
+        yield tenant.network.instance_address
+
+
 @lightly
 @given(configurations())
-def test_no_two_things_share_an_address(config: Config) -> None:
-    addresses = list(addresses_of(plan_of(config)))
-    assert len(addresses) == len(set(addresses))
+def test_no_two_things_of_a_network_share_an_address(config: Config) -> None:
+    plan = plan_of(config)
+    of_platform = list(addresses_of_platform(plan))
+    assert len(of_platform) == len(set(of_platform))
+    for tenant in plan.tenants:
+        addresses = list(addresses_of_tenant(tenant))
+        assert len(addresses) == len({*addresses} - {*of_platform})
 
 
 @lightly
@@ -63,7 +72,7 @@ def test_names_devices_and_keys_are_unique_and_fit(config: Config) -> None:
     for values in zip(*map(_identity, plan.tenants), strict=True):
         assert len(values) == len(set(values))
     for tenant in plan.tenants:
-        devices = (tenant.tunnel_device, tenant.user_device, tenant.sync_device)
+        devices = (tenant.tunnel_device, tenant.user_device, tenant.sync_device, tenant.bridge)
         assert max(map(len, devices)) <= 15  # IFNAMSIZ without its NUL
         assert len(tenant.user_instance_name) <= 63
         assert 0 < tenant.gre_key < 2**32
@@ -73,7 +82,8 @@ def test_names_devices_and_keys_are_unique_and_fit(config: Config) -> None:
 
 
 def _identity(tenant: TenantPlan) -> tuple[str | int, ...]:
-    return tenant.namespace, tenant.tunnel_device, tenant.user_device, tenant.sync_device
+    devices = (tenant.tunnel_device, tenant.user_device, tenant.sync_device, tenant.bridge)
+    return tenant.namespace, *devices, tenant.routing_table
 
 
 @lightly
@@ -108,7 +118,10 @@ def test_what_a_func_host_routes_is_unambiguous(config: Config) -> None:
     plan = plan_of(config)
     networks = [plan.platform.vpc_cidr]
     for tenant in plan.tenants:
-        networks += [tenant.overlay, *tenant.cidrs]
+        networks += [tenant.overlay, *tenant.own_cidrs, *filter(None, [tenant.container_cidr])]
+        others = [cidr for other in plan.tenants if other is not tenant for cidr in other.cidrs]
+        for cidr in tenant.cidrs:
+            assert (cidr in tenant.own_cidrs) != any(cidr.overlaps(other) for other in others)
     assert not any(one.overlaps(other) for one, other in combinations(networks, 2))
 
 
@@ -167,4 +180,7 @@ def test_fewer_tenants_in_another_order_renumber_nobody(config: Config, data: st
     remaining = shuffled[: data.draw(st.integers(0, len(shuffled)))]
     after = plan_of({**config, "tenants": remaining})
     assert [tenant.name for tenant in after.tenants] == [tenant["name"] for tenant in remaining]
-    assert all(tenant == before[tenant.name] for tenant in after.tenants)
+    for tenant in after.tenants:
+        was = before[tenant.name]
+        assert tenant == replace(was, own_cidrs=tenant.own_cidrs)
+        assert set(was.own_cidrs) <= set(tenant.own_cidrs)

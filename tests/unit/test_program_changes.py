@@ -52,6 +52,7 @@ def test_one_more_func_host_touches_itself_and_the_proxys_tunnels() -> None:
         "func-1-address",
         "func-1-address-association",
         "func-1-packages",
+        "func-1-container",
         "func-1-tunnel",
         "func-1-routes",
     }
@@ -161,7 +162,7 @@ def test_one_func_host_less_leaves_the_others_alone() -> None:
 @pytest.mark.parametrize("count", [10, 100])
 def test_resources_grow_with_hosts_and_nothing_else_does(count: int) -> None:
     one, many = func_hosts(1), func_hosts(count)
-    per_host = 8  # host, config, instance, address and its association, three concerns
+    per_host = 9  # host, config, instance, address and its association, four concerns
     assert len(many.resources) == len(one.resources) + (count - 1) * per_host
     func = f"{COMMAND}::func-0-packages"
     assert many.resources[func] == one.resources[func]
@@ -185,7 +186,7 @@ def test_a_second_tenant_leaves_the_first_ones_resources_alone() -> None:
         }
         configuration["causeway:tenants"] = [beta, alpha]  # order means nothing
 
-    names = {"func-0-tunnel", "func-0-routes"}
+    names = {"func-0-container", "func-0-tunnel", "func-0-routes"}
     names |= {f"proxy-0-{concern}" for concern in ("input", "user-eni", "tunnel", "forward", "nat")}
     assert changed(graph_of(LAB_SINGLE), run_stack(LAB_SINGLE, change=add_tenant)) == {
         f"{COMMAND}::{name}" for name in names

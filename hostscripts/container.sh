@@ -1,0 +1,176 @@
+#!/usr/bin/env bash
+# A func host's containers: which of them are whose, and with what address their packets go into the tunnel.
+#
+#   container 10.88.0.5 ── bridge cw-alpha 10.88.0.1 ──▶ mgre1, from 10.0.0.3
+#
+# state: {"own": "192.168.80.8", "underlay_mtu": 9001, "pods": "10.244.0.0/16" | null,
+#   "tunnels": [{"tenant", "device": "mgre1", "source": "10.0.0.3"}],
+#   "bridges": [{"tenant", "bridge": "cw-alpha", "cidr": "10.88.0.0/24", "gateway": "10.88.0.1/24", "device": "mgre1"}]}
+#
+# The bridge a container hangs on says whose it is, and it reaches that tenant alone:
+#   - what comes from a bridge has an address of its range, and goes into that tenant's tunnel, from the host's overlay
+#     address, or to another container of the bridge; of the host itself it gets answers to pings alone;
+#   - what comes out of a tunnel is addressed to the host's overlay address in it, and reaches a container only as the
+#     answer to what that has sent;
+#   - nobody else's packets enter a tunnel, or reach a bridge, by being forwarded, but for those of `pods`.
+# All else is counted in `dropped`. What neither comes from a bridge or tunnel nor goes to one is none of our business.
+# Applied ahead of the tunnels, so that none is open without it; the way itself is opened by routes. A bridge that is there
+# already, as where a container came first, is used; one that somebody else has made is never deleted.
+
+# shellcheck source=hostscripts/lib.sh
+source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
+
+readonly GROUP=201 # of devices: the bridges that we made
+
+# Ahead of connection tracking, which knows addresses, but not who has sent what.
+readonly CHAINS='
+  chain prerouting {
+    type filter hook prerouting priority raw; policy accept;
+    iifname "cw-*" jump from_containers
+    iifname "mgre*" jump from_tunnels
+  }
+  chain from_containers {
+    iifname . ip saddr @homes return
+    counter name dropped drop
+  }
+  chain from_tunnels {
+    iifname . ip daddr @ends return
+    counter name dropped drop
+  }
+  chain clamp {
+    type filter hook forward priority mangle; policy accept;
+    oifname "mgre*" tcp flags syn tcp option maxseg size set rt mtu
+    iifname "mgre*" tcp flags syn tcp option maxseg size set rt mtu
+  }
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    iifname "cw-*" jump out_of_containers
+    iifname "mgre*" jump out_of_tunnels
+    oifname "cw-*" counter name dropped drop
+    oifname "mgre*" jump of_others
+  }
+  chain out_of_containers {
+    iifname . oifname @ways accept
+    counter name dropped drop
+  }
+  chain out_of_tunnels {
+    ct direction reply ct state established,related oifname . iifname @ways accept
+    ct direction reply ct state established,related ip daddr @pods accept
+    counter name dropped drop
+  }
+  chain of_others {
+    ip saddr @pods ct direction original accept
+    counter name dropped drop
+  }
+  chain input {
+    type filter hook input priority filter; policy accept;
+    iifname "cw-*" jump to_host
+  }
+  chain to_host {
+    ct direction reply ct state established,related accept
+    icmp type echo-request fib daddr . iif type local accept
+    counter name dropped drop
+  }
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr @containers snat ip to oifname map @overlays
+  }'
+
+main() {
+  local pods bridges
+  state '(.own | address), (.pods // "-" | if . == "-" then . else network end)'
+  pods=${ROWS[1]}
+  nic_with_address_is_there "${ROWS[0]}"
+  networkd_ignores containers 'Name=cw-*'
+  state '.bridges[] | "\(.bridge | bridge) \(.cidr | network) \(.gateway | network) \(.device | tunnel_device)"'
+  bridges=("${ROWS[@]}")
+  state '.tunnels[] | "\(.device | tunnel_device) \(.source | address)"'
+  tenants_are_apart "$pods"
+  bridges_are
+  if [[ $pods != - ]] || ((${#bridges[@]})); then connections_have_more_room; fi
+}
+
+# All tenants' connections are in one table here, with the host's own: an operator's larger one is left.
+connections_have_more_room() {
+  local limit=$ROOT/proc/sys/net/netfilter/nf_conntrack_max
+  [[ ! -f $limit || $(<"$limit") -ge 262144 ]] || connections_have_room 1
+}
+
+# Of main's bridges, and of the tunnels, which are ROWS.
+tenants_are_apart() {
+  local row bridge cidr device source pods=() homes=() ends=() ways=() overlays=() containers=()
+  [[ $1 == - ]] || pods=("$1")
+  for row in "${ROWS[@]}"; do
+    read -r device source <<<"$row"
+    ends+=("\"$device\" . $source")
+    overlays+=("\"$device\" : $source")
+  done
+  for row in "${bridges[@]}"; do
+    read -r bridge cidr _ device <<<"$row"
+    homes+=("\"$bridge\" . $cidr")
+    ways+=("\"$bridge\" . \"$device\"" "\"$bridge\" . \"$bridge\"")
+    containers+=("$cidr")
+  done
+  table_is inet causeway_container "
+  counter dropped { }
+$(
+    set_of 'set homes' 'typeof iifname . ip saddr; flags interval;' "${homes[@]}"
+    set_of 'set ends' 'typeof iifname . ip daddr;' "${ends[@]}"
+    set_of 'set ways' 'typeof iifname . oifname;' "${ways[@]}"
+    set_of 'map overlays' 'typeof oifname : ip saddr;' "${overlays[@]}"
+    set_of 'set containers' 'type ipv4_addr; flags interval;' "${containers[@]}"
+    set_of 'set pods' 'type ipv4_addr; flags interval;' "${pods[@]}"
+  )$CHAINS"
+}
+
+# set_of NAME PROPERTIES ELEMENT…: an empty one has no list, which nft would not read.
+set_of() {
+  local name=$1 properties=$2 IFS=,
+  shift 2
+  printf '  %s { %s' "$name" "$properties"
+  (($# == 0)) || printf ' elements = { %s }' "$*"
+  printf ' }\n'
+}
+
+# Those that we made are in a group, by which they go when nobody wants them any more. Their MAC is fixed: a bridge's own would
+# be another one with each container that comes, and the others' neighbour entries would be wrong.
+bridges_are() {
+  kernel_facts '' >"$RUN/facts"
+  # shellcheck disable=SC2016 # $ is jq's
+  plan '
+    def hex: "0123456789abcdef" as $digits | . as $n | ($n / 16 | floor) as $high | $digits[$high:$high + 1] + $digits[$n % 16:$n % 16 + 1];
+    def mac_of: "02:c0:" + (split("/")[0] / "." | map(tonumber | hex) | join(":"));
+    def marked: .group == $group;
+
+    $states[0] as $state | kernel_facts[""].addr as $links
+    | ($links | tunnel_mtu($state)) as $mtu
+    | [$state.bridges[] | {bridge: .bridge | bridge, gateway: .gateway | network}] as $wanted
+    | ([$links[] | select(.linkinfo.info_kind == "bridge") | {key: .ifname, value: .}] | from_entries) as $bridges
+    | batch("";
+        [$bridges[] | select(marked and (.ifname | IN($wanted[].bridge) | not)) | "link del dev \(.ifname)"]),
+      ($wanted[] | .bridge as $bridge | .gateway as $gateway | $bridges[$bridge] as $link
+        | [$link.addr_info[]? | select(.family == "inet") | "\(.local)/\(.prefixlen)"] as $addresses
+        | batch("";
+            (if $link then [] else ["link add name \($bridge) group \($group) address \($gateway | mac_of) type bridge"] end)
+            + (if $link and ($link | marked) then $addresses - [$gateway] | map("addr del \(.) dev \($bridge)") else [] end)
+            + (if $link.mtu == $mtu then [] else ["link set dev \($bridge) mtu \($mtu)"] end)
+            + (if $addresses | index($gateway) then [] else ["addr add \($gateway) dev \($bridge)"] end)
+            + (if $link.flags // [] | index("UP") then [] else ["link set dev \($bridge) up"] end)))
+  ' --arg group "$GROUP"
+  # With a bridge, or its address, go the routes over it.
+  [[ $(<"$RUN/plan") != *$'\n'@("link add "|"addr del ")* ]] || later_concerns_follow
+  run_batches <"$RUN/plan"
+  bridges_are_discreet
+}
+
+# Of the host's other addresses nothing is said to who asks for them from a bridge.
+bridges_are_discreet() {
+  local row conf
+  state '.bridges[] | .bridge'
+  for row in "${ROWS[@]}"; do
+    conf=net/ipv4/conf/$row
+    [[ ! -d $ROOT/proc/sys/$conf ]] || sysctls_are "$conf"/{arp_ignore=1,accept_redirects=0,send_redirects=0}
+  done
+}
+
+start "$@"

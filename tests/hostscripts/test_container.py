@@ -1,0 +1,340 @@
+"""Whose containers reach what, on a real kernel: a func host with two tenants that have the same addresses."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.hostscripts.container_network import (
+    ALPHA,
+    BETA,
+    ROUTES,
+    TUNNELS,
+    USER_ADDRESS,
+    answer,
+    container_is_there,
+    container_state,
+    containers,
+    host_is_built,
+    route,
+    serves,
+)
+from tests.hostscripts.sandbox import Sandbox
+
+PING = """
+import socket, sys
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+raw.settimeout(1)
+raw.sendto(b"\\x08\\x00\\xf7\\xfe\\x00\\x01\\x00\\x00", (sys.argv[1], 0))
+while True:
+    packet, (sender, _) = raw.recvfrom(100)
+    if packet[20] == 0:
+        break
+print(sender)
+"""
+TO_ALL_IPV6_NODES = """
+import socket
+talker = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+talker.sendto(b"anybody?", ("ff02::1", 8080, 0, socket.if_nametoindex("eth0")))
+"""
+NOBODY_S = 0.3  # the one SYN of the first second is gone, and an answer takes microseconds
+
+
+@pytest.fixture(scope="module")
+def host(shared_sandbox: Sandbox) -> Sandbox:
+    """The whole host, up. A test that changes it proves that it is as before."""
+    host_is_built(shared_sandbox)
+    return shared_sandbox
+
+
+@pytest.fixture
+def own_host(sandbox: Sandbox) -> Sandbox:
+    """The same for a test that leaves it changed."""
+    host_is_built(sandbox)
+    return sandbox
+
+
+def no_way(host: Sandbox, namespace: str, to: str, source: str = "") -> bool:
+    """Nobody answers."""
+    return answer(host, namespace, to, source, NOBODY_S) == ""
+
+
+def dropped(host: Sandbox) -> int:
+    """Packets in the table's counter."""
+    packets: int = host.json("nft -j list counter inet causeway_container dropped")["nftables"][1]["counter"][
+        "packets"
+    ]
+    return packets
+
+
+# ── what they reach ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_container_reaches_its_tenant_from_the_overlay_address(host: Sandbox) -> None:
+    assert answer(host, "a1", USER_ADDRESS) == "alpha 10.0.0.3"
+    assert answer(host, "a2", USER_ADDRESS) == "alpha 10.0.0.3"
+
+
+def test_one_of_another_tenant_reaches_its_own_at_the_same_address(host: Sandbox) -> None:
+    assert answer(host, "b1", USER_ADDRESS) == "beta 10.0.1.3"
+
+
+def test_containers_of_a_tenant_reach_each_other_as_they_are(host: Sandbox) -> None:
+    assert answer(host, "a1", "10.88.0.6") == "a2 10.88.0.5"
+
+
+def test_the_host_reaches_containers(host: Sandbox) -> None:
+    assert answer(host, "", "10.88.0.5") == "a1 10.88.0.1"
+    assert answer(host, "", "10.88.1.5") == "b1 10.88.1.1"
+
+
+def test_the_host_says_by_its_source_whose_address_it_means(host: Sandbox) -> None:
+    assert answer(host, "", USER_ADDRESS, "10.0.0.3") == "alpha 10.0.0.3"
+    assert answer(host, "", USER_ADDRESS, "10.0.1.3") == "beta 10.0.1.3"
+    assert "No route to host" in host.run(f"exec 3<>/dev/tcp/{USER_ADDRESS}/8080", ok=False)
+
+
+def test_the_gateway_answers_pings(host: Sandbox) -> None:
+    assert host.run([sys.executable, "-c", PING, "10.88.0.1"], "a1") == "10.88.0.1\n"
+
+
+# ── what they don't ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        pytest.param("10.88.1.5", id="a container of another tenant"),
+        pytest.param("192.168.80.8", id="the host"),
+        pytest.param("10.88.0.1", id="the host by its gateway"),
+        pytest.param("10.88.1.1", id="the host by the gateway of another tenant"),
+        pytest.param("10.0.0.3", id="the host by its overlay address"),
+        pytest.param("10.0.1.4", id="the proxy of another tenant"),
+        pytest.param("192.168.80.1", id="the platform"),
+        pytest.param("172.18.0.2", id="a container of nobody"),
+    ],
+)
+def test_nothing_else(host: Sandbox, address: str) -> None:
+    assert no_way(host, "a1", address)
+
+
+def test_the_metadata_service_is_closed(host: Sandbox) -> None:
+    host.run("timeout 1 bash -c 'exec 3<>/dev/tcp/169.254.169.254/80'", "a1", ok=False)
+    host.run("timeout 1 bash -c 'exec 3<>/dev/tcp/169.254.169.254/80'")
+
+
+def test_who_has_the_address_of_another_tenants_container_gets_nowhere_and_is_counted(host: Sandbox) -> None:
+    host.run("ip -n b1 addr add 10.88.0.5/32 dev eth0")
+    before = dropped(host)
+    assert no_way(host, "b1", USER_ADDRESS, "10.88.0.5")
+    assert dropped(host) > before
+    host.run("ip -n b1 addr del 10.88.0.5/32 dev eth0")
+    assert answer(host, "b1", USER_ADDRESS) == "beta 10.0.1.3"
+
+
+def test_a_container_does_not_pass_for_the_host(host: Sandbox) -> None:
+    host.run("ip -n a1 addr add 10.0.0.3/32 dev eth0")
+    before = dropped(host)
+    assert no_way(host, "a1", USER_ADDRESS, "10.0.0.3")
+    assert dropped(host) > before
+    host.run("ip -n a1 addr del 10.0.0.3/32 dev eth0")
+
+
+def test_ipv6_ends_at_the_bridge(host: Sandbox) -> None:
+    before = dropped(host)
+    host.run([sys.executable, "-c", TO_ALL_IPV6_NODES], "a1")
+    assert dropped(host) > before
+
+
+def test_others_on_this_host_reach_no_tenant_even_masqueraded(own_host: Sandbox) -> None:
+    """As a container engine's own bridge does: everything is forwarded, and leaves with the device's address."""
+    host = own_host
+    host.apply("routes", {"routes": [route("alpha", 1, shared=False)]})
+    host.run("echo 1 >/proc/sys/net/ipv4/ip_forward")
+    host.run(
+        "nft 'add table ip engine; add chain ip engine post { type nat hook postrouting priority 100; };"
+        " add rule ip engine post ip saddr 172.18.0.0/16 oifname != br-other masquerade'"
+    )
+    assert answer(host, "stranger", "192.168.80.1") == "platform 192.168.80.8"
+    before = dropped(host)
+    assert no_way(host, "stranger", USER_ADDRESS)
+    assert dropped(host) > before
+    assert no_way(host, "stranger", "10.88.0.5")
+    assert no_way(host, "a1", "172.18.0.2")
+    assert no_way(host, "a1", "192.168.80.1")
+
+
+def test_nobody_reaches_a_container_from_a_tenants_network(host: Sandbox) -> None:
+    host.run("ip -n alpha route add 10.88.0.0/16 via 10.0.0.3")
+    before = dropped(host)
+    assert no_way(host, "alpha", "10.88.0.5")
+    assert no_way(host, "alpha", "10.88.1.5")
+    assert no_way(host, "alpha", "10.0.1.3")
+    assert dropped(host) > before
+    host.run("ip -n alpha route del 10.88.0.0/16 via 10.0.0.3")
+
+
+def test_nothing_but_these_devices_forwards(host: Sandbox) -> None:
+    forwarding = host.run("grep -l 1 /proc/sys/net/ipv4/conf/*/forwarding").split()
+    assert sorted(path.split("/")[6] for path in forwarding) == ["cw-alpha", "cw-beta", "mgre1", "mgre2"]
+    assert host.run("cat /proc/sys/net/ipv4/ip_forward") == "0\n"
+
+
+def test_kubernetes_pods_pass_only_where_there_are_any(own_host: Sandbox) -> None:
+    host = own_host
+    host.apply("routes", {"routes": [route("alpha", 1, shared=False)]})
+    host.run("echo 1 >/proc/sys/net/ipv4/ip_forward")
+    masquerade = (
+        "nft 'add table ip agent; add chain ip agent post { type nat hook postrouting priority 100; };"
+        " add rule ip agent post ip saddr 172.18.0.0/16 oifname mgre1 masquerade'"
+    )
+    host.run(masquerade)
+    assert no_way(host, "stranger", USER_ADDRESS)
+    host.apply("container", container_state(ALPHA, BETA, pods="172.18.0.0/16"))
+    assert answer(host, "stranger", USER_ADDRESS) == "alpha 10.0.0.3"
+    assert no_way(host, "stranger", "10.88.0.5")
+    assert answer(host, "a1", USER_ADDRESS) == "alpha 10.0.0.3"
+
+
+# ── coming, going, mending ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_same_again_changes_nothing(host: Sandbox) -> None:
+    assert host.apply("container", container_state(ALPHA, BETA)) == ["unchanged"]
+    assert host.apply("routes", ROUTES) == ["unchanged"]
+
+
+def test_a_tenant_that_comes_or_goes_leaves_others_connections_alone(own_host: Sandbox) -> None:
+    host = own_host
+    talk = host.start(
+        ["bash", "-c", f"exec 3<>/dev/tcp/{USER_ADDRESS}/8080; read -r line <&3; echo $line; cat >&3"], "a1"
+    )
+    assert talk.stdout
+    assert talk.stdout.readline() == "alpha 10.0.0.3\n"
+    host.apply("container", container_state(ALPHA, tunnels=TUNNELS[:1]))
+    host.apply("routes", {"routes": [route("alpha", 1, shared=False)]})
+    assert no_way(host, "b1", USER_ADDRESS)
+    assert answer(host, "a1", USER_ADDRESS) == "alpha 10.0.0.3"
+    assert answer(host, "", USER_ADDRESS) == "alpha 10.0.0.3"
+    assert "cw-beta" not in host.run("ip link; ip rule; ip route show table all; nft list ruleset")
+    assert "201000002" not in host.run("ip rule; ip route show table all")
+    host.apply("container", container_state(ALPHA, BETA))
+    host.apply("routes", ROUTES)
+    host.run("ip link set b1 master cw-beta")
+    assert answer(host, "b1", USER_ADDRESS) == "beta 10.0.1.3"
+    assert talk.poll() is None
+
+
+CHECK = ["/run/root/opt/causeway/apply", "--check"]
+EVERYTHING = "ip -d rule; ip -4 -d route show table all; nft -s list ruleset; ip -br link show type bridge"
+
+
+FORWARD = "/proc/sys/net/ipv4/ip_forward"
+
+
+@pytest.mark.parametrize(
+    ("breaking", "named"),
+    [
+        ("ip link del cw-alpha", "container: ip link add name cw-alpha"),
+        ("ip link set cw-alpha down", "container: ip link set dev cw-alpha up"),
+        ("nft flush ruleset", "container: nft table causeway_container replaced"),
+        (
+            "nft flush chain inet causeway_container forward",
+            "container: nft table causeway_container replaced",
+        ),
+        ("ip rule flush; ip rule add pref 32766 lookup main", "routes: ip rule add pref 201 iif cw-alpha"),
+        ("ip route flush table 201000001", "routes: ip route replace prohibit default table 201000001"),
+        (f"echo 0 >{FORWARD}", ""),
+        (f"echo 1 >{FORWARD}; echo 0 >{FORWARD}", "routes: sysctl net/ipv4/conf/mgre1/forwarding=1"),
+    ],
+)
+def test_what_others_break_is_named_and_mended(own_host: Sandbox, breaking: str, named: str) -> None:
+    host = own_host
+    assert host.run(CHECK) == ""
+    host.run(breaking)
+    was = host.run(EVERYTHING)
+    said = host.run(CHECK, ok=not named)
+    assert named in said
+    assert host.run(EVERYTHING) == was, "looking changes nothing"
+    host.run(["/run/root/opt/causeway/apply"])
+    assert host.run(CHECK) == ""
+    host.run("ip link set a1 master cw-alpha")
+    assert answer(host, "a1", USER_ADDRESS) == "alpha 10.0.0.3"
+    assert no_way(host, "a1", "10.88.1.5")
+
+
+def test_a_tenant_without_containers_is_reached_by_the_host(own_host: Sandbox) -> None:
+    host = own_host
+    host.apply("container", container_state(BETA))
+    host.apply(
+        "routes", {"routes": [route("alpha", 1) | {"bridge": None, "containers": None}, route("beta", 2)]}
+    )
+    assert answer(host, "", USER_ADDRESS, "10.0.0.3") == "alpha 10.0.0.3"
+    assert answer(host, "b1", USER_ADDRESS) == "beta 10.0.1.3"
+    assert no_way(host, "a1", USER_ADDRESS)
+
+
+def test_a_bridge_deleted_by_hand_comes_back_with_its_routes(own_host: Sandbox) -> None:
+    host = own_host
+    host.run("ip link del cw-alpha")
+    host.run(["/run/root/opt/causeway/apply", "container"])
+    host.run("ip link set a1 master cw-alpha")
+    assert answer(host, "a1", USER_ADDRESS) == "alpha 10.0.0.3"
+    assert answer(host, "b1", USER_ADDRESS) == "beta 10.0.1.3"
+
+
+def test_a_container_that_is_there_first_gets_its_way(sandbox: Sandbox) -> None:
+    """Whatever started it has made the bridge, with another address too, and forwards everything."""
+    host_is_built(sandbox)
+    host = sandbox
+    host.run(
+        "ip link add cw-gamma mtu 1500 type bridge; ip addr add 10.88.2.1/24 dev cw-gamma; ip link set cw-gamma up"
+    )
+    host.run("ip addr add 10.88.77.1/24 dev cw-gamma; echo 1 >/proc/sys/net/ipv4/ip_forward")
+    container_is_there(host, "g1", "cw-gamma", "10.88.2.5/24", "10.88.2.1")
+    assert no_way(host, "g1", USER_ADDRESS), "nobody has said whose cw-gamma is"
+    gamma = containers("gamma", 3, "10.88.2.0/24") | {"device": "mgre1"}
+    host.apply("container", container_state(gamma, BETA))
+    host.apply(
+        "routes",
+        {
+            "routes": [
+                route("alpha", 1) | {"bridge": "cw-gamma", "containers": "10.88.2.0/24"},
+                route("beta", 2),
+            ]
+        },
+    )
+    assert answer(host, "g1", USER_ADDRESS) == "alpha 10.0.0.3"
+    assert "10.88.77.1/24" in host.run("ip addr show dev cw-gamma"), "not ours"
+    host.apply("container", container_state(BETA))
+    assert "cw-gamma" in host.run("ip link"), "not ours, so it stays"
+    assert no_way(host, "g1", USER_ADDRESS)
+
+
+def test_another_range_takes_the_place_of_the_former(own_host: Sandbox) -> None:
+    host = own_host
+    other = containers("alpha", 1, "10.99.0.0/24")
+    host.apply("container", container_state(other, BETA))
+    host.apply("routes", {"routes": [route("alpha", 1) | {"containers": "10.99.0.0/24"}, route("beta", 2)]})
+    assert no_way(host, "a1", USER_ADDRESS)
+    container_is_there(host, "a3", "cw-alpha", "10.99.0.5/24", "10.99.0.1")
+    serves(host, "a3", "10.99.0.5")
+    assert answer(host, "a3", USER_ADDRESS) == "alpha 10.0.0.3"
+    assert "10.88.0" not in host.run(
+        "ip addr show dev cw-alpha; ip rule; nft list table inet causeway_container"
+    )
+
+
+def test_a_new_container_changes_nothing_on_the_host(host: Sandbox) -> None:
+    """Its way is there before it is: no route, no rule, no table is another one."""
+    ways = "ip rule; ip -4 route show table all; nft -s list ruleset; ip addr show type bridge"
+    before = host.run(ways)
+    container_is_there(host, "a9", "cw-alpha", "10.88.0.9/24", "10.88.0.1")
+    assert answer(host, "a9", USER_ADDRESS) == "alpha 10.0.0.3"
+    assert host.run(ways) == before
+    host.run("ip netns del a9")
+
+
+def test_the_mtu_is_that_of_the_tunnel(host: Sandbox) -> None:
+    assert host.json("ip -j link show dev cw-alpha")[0]["mtu"] == 9001 - 28
