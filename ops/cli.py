@@ -14,6 +14,7 @@ from rich.console import Console
 
 from lab.errors import LabError
 from lab.signals import end_in_order_when_told
+from ops.containers import Runtime
 from ops.stack import LAB_STACK, Stack, open_stack
 
 app = typer.Typer(
@@ -53,12 +54,30 @@ def status(
     from ops.status.gather import look
 
     with opened(stack, lab, key) as running:
-        report = compare(running.outputs, look(running))
+        report = compare(running.outputs, look(running, closely=True))
     if as_json:
         print(json.dumps(show.as_json(report), indent=2))
     else:
         show.print_report(report, wide_console())
     raise typer.Exit(1 if report.problems else 0)
+
+
+@app.command()
+def apply(
+    hosts: Annotated[
+        list[str] | None, typer.Argument(metavar="[HOST…]", help="None: all func hosts and proxies.")
+    ] = None,
+    stack: StackName = LAB_STACK,
+    lab: LabName = "default",
+    key: KeyFile = None,
+) -> None:
+    """Have hosts apply what `up` has told them once more: it mends what others have changed in their kernels."""
+    from ops import apply as again
+
+    with opened(stack, lab, key) as running:
+        for name, said in again.apply(running, again.chosen(running, hosts or [])):
+            for line in said.splitlines():
+                print(f"{name}: {line.removeprefix('causeway: ')}")
 
 
 @app.command()
@@ -117,6 +136,27 @@ def drill(
         )
         met = command.run_drill(running, request, wide_console())
     raise typer.Exit(0 if met else 1)
+
+
+@app.command()
+def containers(
+    runtime: Annotated[
+        Runtime,
+        typer.Argument(
+            help="cni: a network configuration per tenant, for /etc/cni/net.d (containerd, CRI-O, podman). docker: a "
+            "command per tenant. kubernetes: ip-masq-agent, where every pod may reach every tenant."
+        ),
+    ],
+    tenant: Annotated[str | None, typer.Argument(help="None: all that have a container_cidr.")] = None,
+    stack: StackName = LAB_STACK,
+    lab: LabName = "default",
+    key: KeyFile = None,
+) -> None:
+    """Print how a container runtime on func hosts gets its containers onto the tenants' bridges."""
+    from ops.containers import configuration
+
+    with opened(stack, lab, key) as running:
+        print(configuration(running.outputs, runtime, tenant))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -55,6 +56,8 @@ class Api:
         self._weather = weather
         self._account_id = account_id
         self.closing = threading.Event()
+        self._calls: Counter[str] = Counter()
+        self._counting = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Json) -> Iterable[bytes]:
         """One request."""
@@ -76,10 +79,17 @@ class Api:
         }
         return Response(body, status, headers)(environ, start_response)
 
+    def calls(self) -> dict[str, int]:
+        """How many signed requests there were so far, by service and action, whatever became of them."""
+        with self._counting:
+            return dict(sorted(self._calls.items()))
+
     def _answer(self, request: Request, signature: Signature, through: str | None) -> Answer:
         service = signature.service
         handler = SERVICES[service]()
         action = action_of(request)
+        with self._counting:
+            self._calls[f"{service}:{action}"] += 1
         try:
             condition = self._weather.at(action, addresses_in(request))
             if self.closing.wait(condition.delay_s) or condition.unavailable:

@@ -101,6 +101,10 @@ class Cloud:
         self._reports: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
+    def calls(self) -> dict[str, int]:
+        """How many requests there were so far, by service and action."""
+        return self._api.calls()
+
     def start(self) -> None:
         """Begin to answer."""
         loops = [("observer", self._observe), *((f"api {s.port}", s.serve_forever) for s in self._servers)]

@@ -30,6 +30,7 @@ def status(lab: Lab) -> Json:
         },
         "accelerator": lab.park.accelerator if lab.park is not None else None,
         "engine": lab.engine.current(),
+        "api_calls": lab.cloud.calls(),
         "weather": lab.cloud.weather.report(),
         "blocks": [block(world, b) for b in lab.fabric.blocks] if lab.fabric is not None else [],
         "hosts": [host(world, i, machines.get(i.id, {})) for i in live(world)],

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # Everything that ops asks a host for, in one go, as JSON. Changes nothing. Runs as root.
 #
+#   look.sh [closely]      closely: compares the kernel with what was applied as well
+#
 #   {"status": {…} | null,                      what /opt/causeway/status says; null: it fails, or the host has no jq for it
 #    "imds": {"02:…": ["192.168.4.4"]} | null,  addresses by MAC, as the metadata has them: asked here, so that they are
 #                                               a witness beside the service that acts on the same answers
+#    "off": ["causeway: tunnel: …"] | null,     what an apply would change, a line each; null: not asked
 #    "connections": {"tenant-alpha": {"count": 3, "limit": 54272}}}      entries of each tenant's connection tracking
 set -euo pipefail
 
@@ -11,13 +14,19 @@ readonly IMDS=http://169.254.169.254/latest
 readonly ASK=(curl --silent --show-error --fail --max-time 3 --noproxy '*')
 
 main() {
-  local status=null imds=null
+  local status=null imds=null off=null
   # Whatever says nothing takes nothing else along.
   if command -v jq >/dev/null; then status=$(/opt/causeway/status) || status=null; fi
   if command -v curl >/dev/null; then imds=$(addresses_by_mac) || imds=null; fi
-  printf '{"status": %s, "imds": %s, "connections": ' "${status:-null}" "${imds:-null}"
+  if [[ ${1:-} == closely && ${status:-null} != null ]]; then off=$(what_is_off); fi
+  printf '{"status": %s, "imds": %s, "off": %s, "connections": ' "${status:-null}" "${imds:-null}" "${off:-null}"
   connections_by_namespace
   printf '}\n'
+}
+
+# The first of them say what it is about.
+what_is_off() {
+  { timeout --kill-after=2 12 /opt/causeway/apply --check 2>&1 || true; } | head -n 20 | cut -c 1-500 | jq -R . | jq -c -s .
 }
 
 # errexit is off in here.
@@ -49,4 +58,4 @@ connections_by_namespace() {
   printf '}'
 }
 
-main </dev/null
+main "$@" </dev/null

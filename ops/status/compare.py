@@ -16,6 +16,7 @@ PAIR = "pair"
 API = "API"
 BEHIND_IS_MUCH = 0.1  # of the active one's connections
 NEARLY_FULL = 0.9
+MANY_OFF = 3  # changes that are named
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,14 @@ def _names(names: tuple[str, ...]) -> str:
 
 def _havip_seen(outputs: Outputs, seen: Seen, havip: HaVip) -> HaVipSeen:
     instances = {outputs.hosts[name].instance_id: name for name in outputs.proxies}
-    api = tuple(sorted(instances[e.instance_id] for e in seen.enis if havip.address in e.addresses))
+    user_macs = outputs.user_macs
+    api = tuple(
+        sorted(
+            instances[eni.instance_id]
+            for eni in seen.enis
+            if havip.address in eni.addresses and havip.may_be_on(eni.mac, user_macs)
+        )
+    )
     proxies = {name: seen.hosts[name] for name in outputs.proxies if name in seen.hosts}
     return HaVipSeen(
         havip=havip,
@@ -132,7 +140,10 @@ def _havip_seen(outputs: Outputs, seen: Seen, havip: HaVip) -> HaVipSeen:
         imds=tuple(
             name
             for name, host in proxies.items()
-            if any(havip.address in found for found in (host.imds or {}).values())
+            if any(
+                havip.address in found and havip.may_be_on(mac, user_macs)
+                for mac, found in (host.imds or {}).items()
+            )
         ),
         kernel=tuple(n for n, host in proxies.items() if host.has_address(havip.address, havip.namespace)),
     )
@@ -197,6 +208,7 @@ def _host_problems(outputs: Outputs, seen: Seen) -> Iterator[Problem]:
         yield Problem(name, reason)
     for name, host in seen.hosts.items():
         yield from _concern_problems(name, host)
+        yield from _off_problems(name, host)
         yield from _connection_problems(outputs, name, host)
     for name in outputs.proxies:
         if name in seen.hosts:
@@ -213,6 +225,21 @@ def _concern_problems(name: str, host: HostSeen) -> Iterator[Problem]:
             yield Problem(name, f"{concern} {told.result}")
         elif not told.in_sync:
             yield Problem(name, f"{concern} was applied from another state or script than is there now")
+
+
+def _off_problems(name: str, host: HostSeen) -> Iterator[Problem]:
+    """What somebody else has changed in the kernel, by concern."""
+    by_concern: dict[str, list[str]] = {}
+    for line in host.off:
+        concern, _, what = line.removeprefix("causeway: ").partition(": ")
+        by_concern.setdefault(concern, []).append(what)
+    for concern, found in by_concern.items():
+        more = f", and {len(found) - MANY_OFF} more" if len(found) > MANY_OFF else ""
+        yield Problem(
+            name,
+            f"{concern} is not as it was applied, lacking: {'; '.join(found[:MANY_OFF])}{more} "
+            f"(mend it: python -m ops apply {name})",
+        )
 
 
 def _connection_problems(outputs: Outputs, name: str, host: HostSeen) -> Iterator[Problem]:

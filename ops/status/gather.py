@@ -17,12 +17,15 @@ LOOK_DEADLINE_S = 20.0
 AT_ONCE = 32
 
 
-def look(stack: Stack, hosts: tuple[str, ...] | None = None) -> Seen:
-    """What is; `hosts`: these alone, else all that there is a way to."""
+def look(stack: Stack, hosts: tuple[str, ...] | None = None, *, closely: bool = False) -> Seen:
+    """What is; `hosts`: these alone, else all that there is a way to.
+
+    `closely`: whether each host compares its kernel with what was applied, which takes it a second of processor time.
+    """
     wanted = hosts if hosts is not None else tuple(n for n, h in stack.outputs.hosts.items() if h.ssh)
     with ThreadPoolExecutor(min(AT_ONCE, len(wanted) + 1)) as pool:
         api = pool.submit(ask_api, stack)
-        asked = {name: pool.submit(ask_host, stack, name) for name in wanted}
+        asked = {name: pool.submit(ask_host, stack, name, closely=closely) for name in wanted}
         answers = {name: future.result() for name, future in asked.items()}
         enis = api.result()
     return Seen(
@@ -34,11 +37,12 @@ def look(stack: Stack, hosts: tuple[str, ...] | None = None) -> Seen:
     )
 
 
-def ask_host(stack: Stack, name: str) -> HostSeen | str:
+def ask_host(stack: Stack, name: str, *, closely: bool = False) -> HostSeen | str:
     """What a host says, or why it says nothing."""
     script = (REMOTE / "look.sh").read_bytes()
     try:
-        told = stack.hosts.succeed(name, "sudo -n bash -s", stdin=script, deadline_s=LOOK_DEADLINE_S)
+        line = f"sudo -n bash -s --{' closely' if closely else ''}"
+        told = stack.hosts.succeed(name, line, stdin=script, deadline_s=LOOK_DEADLINE_S)
         return host_seen(told)
     except OpsError as error:
         return error.message.removeprefix(f"{name}: ")

@@ -64,6 +64,7 @@ class HostSeen:
     - imds: addresses by MAC; None: it was not asked, or did not answer
     - dropped: packets that a causeway_* table dropped, by "namespace table"
     - connections: by namespace
+    - off: what an apply would change, a line each; none where it was not asked
     """
 
     concerns: Mapping[str, Concern] = field(default_factory=dict)
@@ -71,6 +72,7 @@ class HostSeen:
     imds: Mapping[str, tuple[str, ...]] | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
     connections: Mapping[str, Connections] = field(default_factory=dict)
+    off: tuple[str, ...] = ()
     pair: PairSeen | None = None
     tells_status: bool = True
 

@@ -95,6 +95,7 @@ class Answer(Told):
     status: Status | None
     imds: Annotated[dict[Name, Annotated[list[Name], MANY]], MANY] | None
     connections: Annotated[dict[Name, ConnectionsTold], MANY]
+    off: Annotated[list[Text], FEW] | None = None
 
 
 ANSWER = TypeAdapter(Answer)
@@ -121,6 +122,7 @@ def host_seen(printed: str) -> HostSeen:
         connections={
             name: Connections(count=one.count, limit=one.limit) for name, one in told.connections.items()
         },
+        off=tuple(told.off or ()),
         pair=None if status is None or status.pair is None else _pair_seen(status.pair),
         tells_status=status is not None,
     )

@@ -17,7 +17,7 @@ from ops.outputs import parse_outputs
 from ops.status import show
 from ops.status.compare import compare
 from ops.status.gather import look
-from ops.status.seen import Concern, Connections, Seen, Sync
+from ops.status.seen import ApiEni, Concern, Connections, Seen, Sync
 from ops.status.told import host_seen
 from tests.unit import ops_pair as pair
 
@@ -90,6 +90,59 @@ def test_a_half_moved_set_is_said() -> None:
     seen = replace(seen, enis=tuple(both[e.id] if e.id in half else e for e in pair.enis(None)))
     found = problems(seen)
     assert "pair: HaVips are moved by half: platform with proxy-0, alpha with proxy-1" in found
+
+
+def two_tenants_with_the_same_havip() -> tuple[Json, Seen]:
+    """alpha's is with proxy-0, and so is beta's."""
+    data = pair.outputs_json()
+    enis = {"proxy-0": ("eni-b0", "02:00:00:00:00:03"), "proxy-1": ("eni-b1", "02:00:00:00:01:03")}
+    beta = data["tenants"]["alpha"] | {
+        "namespace": "tenant-beta",
+        "user_enis": {
+            n: {"id": i, "mac": m, "private_address": "172.16.101.12"} for n, (i, m) in enis.items()
+        },
+    }
+    data["tenants"]["beta"] = beta
+    seen = pair.healthy()
+    for name, (eni, mac) in enis.items():
+        at = ("172.16.101.12", *([pair.ALPHA_HAVIP] if name == "proxy-0" else []))
+        was = seen.hosts[name]
+        seen = pair.with_host(
+            seen, name, kernel={**was.kernel, "tenant-beta": {mac: at}}, imds={**(was.imds or {}), mac: at}
+        )
+        instance = data["hosts"][name]["instance_id"]
+        seen = replace(seen, enis=(*seen.enis, ApiEni(id=eni, mac=mac, instance_id=instance, addresses=at)))
+    return data, seen
+
+
+def test_two_tenants_may_have_the_same_havip() -> None:
+    data, seen = two_tenants_with_the_same_havip()
+    report = compare(parse_outputs(data, "a stack"), seen)
+    assert report.problems == ()
+    assert [one.holder for one in report.havips] == ["proxy-0"] * 3
+
+
+def test_of_the_same_havip_each_tenants_is_looked_for_where_that_tenant_is() -> None:
+    data, seen = two_tenants_with_the_same_havip()
+    seen = replace(
+        seen, enis=tuple(replace(e, addresses=e.addresses[:1]) if e.id == "eni-b0" else e for e in seen.enis)
+    )
+    found = [str(problem) for problem in compare(parse_outputs(data, "a stack"), seen).problems]
+    assert any(text.startswith("pair: HaVip beta") and "by API nobody" in text for text in found)
+    assert not any("HaVip alpha" in text for text in found)
+
+
+def test_what_others_have_changed_in_a_kernel_is_named_with_the_way_out() -> None:
+    off = (
+        "causeway: container: ip link add name cw-alpha group 201 type bridge",
+        *(f"causeway: routes: ip route replace 10.0.{n}.0/24 dev mgre1 proto 201" for n in range(5)),
+    )
+    container, routes = problems(pair.with_host(pair.healthy(), "func-0", off=off))
+    assert container.startswith(
+        "func-0: container is not as it was applied, lacking: ip link add name cw-alpha"
+    )
+    assert container.endswith("(mend it: python -m ops apply func-0)")
+    assert "10.0.2.0/24 dev mgre1 proto 201, and 2 more" in routes
 
 
 Change = Callable[[Seen], Seen]

@@ -1,0 +1,430 @@
+"""Two tenants with the same addresses, and containers of both on the same func hosts: who reaches whom.
+
+func-0                                    proxy-0
+├ a0, a2 ── cw-alpha ┐ GRE, key 1         ┌ namespace tenant-alpha ── 172.16.101.4 user-alpha
+├ b0 ────── cw-beta  ┤═══════════════════▶┤
+func-1               │ GRE, key 2         └ namespace tenant-beta ─── 172.16.101.4 user-beta
+└ a1, b1             ┘
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+
+from lab import ssh as lab_ssh
+from lab.daemon.client import Client
+from tests.lab.conftest import LabUnderTest, client_options, wait_until
+from tests.lab.containers import Container, probe
+from tests.lab.pair_lab import ops, ops_status
+
+pytestmark = pytest.mark.lab
+
+Json = Any
+USER_ADDRESS, USER = "172.16.101.4", "172.16.101.4:8080"
+BETA = (
+    "tenants[1]={name: beta, index: 2, cidrs: [172.16.101.0/24], create: {vpc_cidr: 172.16.0.0/16, "
+    "subnet_cidr: 172.16.101.0/24, instance_address: 172.16.101.4, instance_type: t3.small}, "
+    "user_eni_address: 172.16.101.10, havip: 172.16.101.100, container_cidr: 10.88.1.0/24, "
+    "overlay: {cidr: 10.0.1.0/24, proxy: 10.0.1.4, first_func: 10.0.1.3}}"
+)
+TWO_TENANTS = ("--config", BETA, "--config", "func_hosts.count=2")
+CONNECTIONS = 1000
+REMOVED_WITHIN_S = 60  # of a tenant, as stated
+
+
+@dataclass
+class World:
+    """The lab with both tenants, and their containers by name."""
+
+    lab: LabUnderTest
+    outputs: Json
+    containers: dict[str, Container]
+
+    def dropped(self, host: str, table: str, namespace: str = "") -> int:
+        """What a host's counter says."""
+        inside = f"ip netns exec {namespace} " if namespace else ""
+        told = self.lab.json(host, f"{inside}nft -j list counter inet {table} dropped")
+        return int(told["nftables"][1]["counter"]["packets"])
+
+
+@pytest.fixture(scope="module")
+def world(lab: LabUnderTest) -> Iterator[World]:
+    """Both tenants, for as long as this file's tests run."""
+    containers: dict[str, Container] = {}
+    try:
+        outputs = lab.up(*TWO_TENANTS)["outputs"]
+        for user in ("user-alpha", "user-beta"):
+            lab.succeed(user, f"hostname {user}")  # by which its service says who it is
+        for name, host, tenant, last in (
+            ("a0", "func-0", "alpha", 5),
+            ("a2", "func-0", "alpha", 6),
+            ("b0", "func-0", "beta", 5),
+            ("a1", "func-1", "alpha", 77),
+            ("b1", "func-1", "beta", 77),
+        ):
+            containers[name] = Container(lab, host, name, outputs["tenants"][tenant], last)
+            containers[name].serve()
+        yield World(lab, outputs, containers)
+    finally:
+        for container in containers.values():
+            container.remove()
+        lab.up()
+
+
+class Talk:
+    """A process in a container, by its lines."""
+
+    def __init__(self, lab: LabUnderTest, host: str, command: str) -> None:
+        self._session = lab_ssh.log_in(Client(lab.paths), host)
+        self._in, self._out, _ = self._session.exec_command(f"sudo {command}")
+        self._out.channel.settimeout(30)
+
+    def hear(self) -> str:
+        """Its next line."""
+        return str(self._out.readline())
+
+    def say(self, line: str) -> None:
+        """A line for it."""
+        self._in.write(f"{line}\n")
+        self._in.flush()
+
+    def end(self) -> None:
+        """It is over."""
+        self._session.close()
+
+
+@contextmanager
+def talking(world: World, container: Container, script: str) -> Iterator[Talk]:
+    """A Python script in a container, for as long as a test runs."""
+    talk = Talk(world.lab, container.host, f"{container.inside}python3 -c {shlex.quote(script)}")
+    try:
+        yield talk
+    finally:
+        talk.end()
+
+
+# ── the matrix ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TARGETS = {
+    "a tenant's user instance": USER,
+    "the proxy": "192.168.4.4:22",
+    "the proxy in alpha's overlay": "10.0.0.4:22",
+    "the proxy in beta's overlay": "10.0.1.4:22",
+    "the proxy in a user subnet": "172.16.101.10:22",
+    "func-0": "192.168.80.8:22",
+    "func-0 as alpha's gateway": "10.88.0.1:22",
+    "func-0 as beta's gateway": "10.88.1.1:22",
+    "func-0 in alpha's overlay": "10.0.0.3:22",
+    "func-0 in beta's overlay": "10.0.1.3:22",
+    "func-1": "192.168.80.9:22",
+    "func-1 in alpha's overlay": "10.0.0.5:22",
+    "the metadata service": "169.254.169.254:80",
+    "a0": "10.88.0.5:8080",
+    "a2": "10.88.0.6:8080",
+    "b0": "10.88.1.5:8080",
+    "a1": "10.88.0.77:8080",
+    "b1": "10.88.1.77:8080",
+}
+OF_ITSELF = {name for name in TARGETS if name.startswith("func-0")}
+# Whoever is not named here reaches nothing. Each with whom it finds at the user instance's address.
+REACHES: dict[str, tuple[str | None, set[str]]] = {
+    "a0": ("user-alpha", {"a0", "a2"}),
+    "a2": ("user-alpha", {"a0", "a2"}),
+    "b0": ("user-beta", {"b0"}),
+    "a1": ("user-alpha", {"a1"}),
+    "b1": ("user-beta", {"b1"}),
+    "func-0": (None, OF_ITSELF | {"a0", "a2", "b0", "the metadata service"}),
+}
+
+
+@pytest.mark.parametrize("source", REACHES)
+def test_exactly_the_intended_connect(world: World, source: str) -> None:
+    container = world.containers.get(source)
+    host, inside = (container.host, container.inside) if container else (source, "")
+    answers = probe(world.lab, host, inside, {f"t{n}": target for n, target in enumerate(TARGETS.values())})
+    said = {name: answers[f"t{n}"] for n, name in enumerate(TARGETS)}
+    user, others = REACHES[source]
+    at_user = said.pop("a tenant's user instance")
+    assert (json.loads(at_user.split("\r\n\r\n")[1])["host"] if at_user else None) == user
+    assert {name for name, answer in said.items() if answer is not None} == others
+    for name in others & {"a0", "a1", "a2", "b0", "b1"}:
+        assert said[name] == f"{name}\n"
+
+
+@pytest.mark.parametrize(("source", "user"), [("10.0.0.3", "user-alpha"), ("10.0.1.3", "user-beta")])
+def test_a_func_hosts_own_process_says_whose_by_its_source(world: World, source: str, user: str) -> None:
+    curl = f"curl --silent --fail --max-time 5 --interface {source} http://{USER}"
+    assert json.loads(world.lab.succeed("func-0", curl))["host"] == user
+
+
+def test_what_was_kept_away_is_counted_and_shown(world: World) -> None:
+    before = world.dropped("func-0", "causeway_container")
+    probe(world.lab, "func-0", world.containers["a0"].inside, {"host": "10.88.0.1:22"})
+    assert ops_status(world.lab)["hosts"]["func-0"]["dropped"]["causeway_container"] > before
+
+
+# ── pretending ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# What a sender with a raw socket can make up: ip(…, tcp(…)), and gre(…) around it.
+FORGE = """
+import socket, struct, sys
+def checksum(data):
+    data += b"\\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+def ends(source, to):
+    return socket.inet_aton(source) + socket.inet_aton(to)
+def ip(source, to, protocol, payload):
+    start = struct.pack("!BBHHHBB", 0x45, 0, 20 + len(payload), 7, 0, 64, protocol)
+    return start + struct.pack("!H", checksum(start + b"\\0\\0" + ends(source, to))) + ends(source, to) + payload
+def tcp(source, to, sport, dport, flags, payload=b""):
+    start = struct.pack("!HHLLBBH", sport, dport, 1000, 1000, 5 << 4, flags, 8192)
+    pseudo = ends(source, to) + struct.pack("!BBH", 0, 6, 20 + len(payload))
+    return start + struct.pack("!HH", checksum(pseudo + start + b"\\0" * 4 + payload), 0) + payload
+def gre(key, packet):
+    return struct.pack("!HHL", 0x2000, 0x0800, key) + packet
+def send(packet, to):
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    for _ in range(5):
+        try:
+            raw.sendto(packet, (to, 0))
+        except OSError as error:
+            print(error)
+"""
+
+
+def test_a_source_of_another_tenants_container(world: World) -> None:
+    b0, lab = world.containers["b0"], world.lab
+    lab.succeed("func-0", "ip -n b0 addr add 10.88.0.5/32 dev eth0")
+    try:
+        before = world.dropped("func-0", "causeway_container")
+        answers = probe(lab, "func-0", b0.inside, {"user": f"{USER}@10.88.0.5"})
+        assert answers == {"user": None}
+        assert world.dropped("func-0", "causeway_container") > before
+    finally:
+        lab.succeed("func-0", "ip -n b0 addr del 10.88.0.5/32 dev eth0")
+
+
+@pytest.mark.parametrize(
+    ("key", "inner"), [(2, "10.0.0.3"), (1, "10.0.1.3"), (2, "10.0.1.5"), (7, "10.0.0.3")]
+)
+def test_a_crafted_key_or_inner_source(world: World, key: int, inner: str) -> None:
+    """From a func host itself: tenant, func host and key have to belong together. (10.0.1.5 is func-1's.)"""
+    before = world.dropped("proxy-0", "causeway_tunnel")
+    forge = f"""{FORGE}
+inner = ip("{inner}", "{USER_ADDRESS}", 6, tcp("{inner}", "{USER_ADDRESS}", 4000, 8080, 2))
+send(ip("192.168.80.8", "192.168.4.4", 47, gre({key}, inner)), "192.168.4.4")
+"""
+    world.lab.succeed("func-0", "python3 -", stdin=forge.encode())
+    wait_until("it is counted", lambda: world.dropped("proxy-0", "causeway_tunnel") >= before + 5)
+
+
+def test_gre_from_a_container(world: World) -> None:
+    """It has no way to a proxy, with its own address or with the host's."""
+    forge = f"""{FORGE}
+inner = ip("10.0.1.3", "{USER_ADDRESS}", 6, tcp("10.0.1.3", "{USER_ADDRESS}", 4000, 8080, 2))
+for source in ("10.88.0.5", "192.168.80.8"):
+    send(ip(source, "192.168.4.4", 47, gre(2, inner)), "192.168.4.4")
+"""
+    before = world.dropped("func-0", "causeway_container")
+    on_proxy = world.dropped("proxy-0", "causeway_tunnel")
+    a0 = world.containers["a0"]
+    world.lab.succeed(a0.host, f"{a0.inside}python3 -", stdin=forge.encode())
+    wait_until("it is counted", lambda: world.dropped("func-0", "causeway_container") >= before + 5)
+    assert world.dropped("proxy-0", "causeway_tunnel") == on_proxy
+
+
+# Says a line, and another one when told to.
+TALK = """
+import socket, sys
+with socket.create_connection(("172.16.101.4", 7007), 10) as far:
+    for word in ("one", "two"):
+        far.sendall(word.encode())
+        print(far.recv(100).decode(), far.getsockname()[1], flush=True)
+        sys.stdin.readline()
+"""
+
+
+@contextmanager
+def everything_leaves(lab: LabUnderTest, host: str) -> Iterator[None]:
+    """Its security group lets nothing out that nobody asked for; meanwhile it does, and the proxy's filter is left."""
+    ec2: Any = boto3.client("ec2", **client_options(lab.status()))  # type: ignore[call-overload]
+    interface = next(h for h in lab.status()["hosts"] if h["name"] == host)["enis"][0]["id"]
+    (eni,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+    rule = {
+        "GroupId": eni["Groups"][0]["GroupId"],
+        "IpPermissions": [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}],
+    }
+    ec2.authorize_security_group_egress(**rule)
+    try:
+        yield
+    finally:
+        ec2.revoke_security_group_egress(**rule)
+
+
+def test_a_user_instance_that_answers_in_another_tenants_connection(world: World) -> None:
+    """The addresses and ports of a connection that alpha has open: in beta's namespace nobody knows it."""
+    a0, lab = world.containers["a0"], world.lab
+    with talking(world, a0, TALK) as talk:
+        assert talk.hear().split()[0] == "one"
+        listed = lab.succeed(
+            "proxy-0", "ip netns exec tenant-alpha conntrack -L -p tcp --dport 7007 2>/dev/null"
+        )
+        port = listed.split("dport=")[-1].split()[0]
+        before = world.dropped("proxy-0", "causeway_forward", "tenant-beta")
+        forge = f"""{FORGE}
+for flags, payload in ((0x10, b""), (0x14, b""), (0x18, b"evil")):
+    forged = tcp("{USER_ADDRESS}", "172.16.101.10", 7007, {port}, flags, payload)
+    send(ip("{USER_ADDRESS}", "172.16.101.10", 6, forged), "172.16.101.10")
+"""
+        with everything_leaves(lab, "user-beta"):
+            lab.succeed("user-beta", "python3 -", stdin=forge.encode())
+        counted = ("proxy-0", "causeway_forward", "tenant-beta")
+        wait_until("it is counted", lambda: world.dropped(*counted) >= before + 15)
+        talk.say("go on")
+        assert talk.hear().split()[0] == "two"
+
+
+# ── many at once ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+# Opens all, then asks all: who answers, and how many times.
+MANY = """
+import collections, errno, json, select, socket, sys, time
+count, address = int(sys.argv[1]), sys.argv[2]
+opened, deadline = [], time.monotonic() + 100
+for first in range(0, count, 50):
+    batch = []
+    for _ in range(50):
+        one = socket.socket()
+        one.setblocking(False)
+        one.connect_ex((address, 8080))
+        batch.append(one)
+    poll = select.poll()
+    for one in batch: poll.register(one, select.POLLOUT)
+    waiting = {one.fileno() for one in batch}
+    while waiting:
+        if time.monotonic() > deadline: sys.exit(f"{len(opened)} of {count}, then no more")
+        for fd, _ in poll.poll(1000):
+            waiting.discard(fd)
+            poll.unregister(fd)
+    opened += batch
+answers = collections.Counter()
+for one in opened:
+    one.setblocking(True)
+    one.settimeout(30)
+    one.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+for one in opened:
+    said = b"".join(iter(lambda: one.recv(4096), b""))
+    answers[json.loads(said.split(b"\\r\\n\\r\\n")[1])["host"]] += 1
+print(json.dumps(answers))
+"""
+
+
+def test_a_thousand_connections_each_at_once_are_answered_by_the_right_one(world: World) -> None:
+    lab = world.lab
+    lab.succeed("func-0", "cat >/run/many.py", stdin=MANY.encode())
+    both = "".join(
+        f"(ulimit -n 4096; ip netns exec {name} python3 /run/many.py {CONNECTIONS} {USER_ADDRESS} >/run/{name}.many) & "
+        for name in ("a0", "b0")
+    )
+    lab.succeed("func-0", f"{both} wait")
+    assert json.loads(lab.succeed("func-0", "cat /run/a0.many")) == {"user-alpha": CONNECTIONS}
+    assert json.loads(lab.succeed("func-0", "cat /run/b0.many")) == {"user-beta": CONNECTIONS}
+
+
+# ── coming and going ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_container_by_cni_gets_its_way_and_changes_nothing_but_itself(world: World) -> None:
+    """The plugins of Debian, with what `ops containers cni` prints; no call of the API, nothing new on a proxy."""
+    lab = world.lab
+    printed = ops(lab, "containers", "cni", "beta")
+    assert printed.returncode == 0, printed.stderr
+    conflist = json.loads(printed.stdout)
+    (plugin,) = conflist["plugins"]
+    conf = json.dumps({"cniVersion": conflist["cniVersion"], "name": conflist["name"], **plugin})
+    plugin_env = (
+        "CNI_CONTAINERID=fresh CNI_NETNS=/run/netns/fresh CNI_IFNAME=eth0 CNI_PATH=/usr/lib/cni CNI_COMMAND={} "
+        f"/usr/lib/cni/{plugin['type']}"
+    )
+    before = ways(world)
+    calls = api_calls(lab)
+    lab.succeed("func-0", "ip netns add fresh; ip -n fresh link set lo up")
+    try:
+        lab.succeed("func-0", plugin_env.format("ADD"), stdin=conf.encode())
+        (answer,) = probe(lab, "func-0", "ip netns exec fresh ", {"user": USER}).values()
+        assert answer
+        assert "user-beta" in answer
+        assert ways(world) == before
+        assert api_calls(lab) == calls
+    finally:
+        lab.succeed("func-0", plugin_env.format("DEL"), stdin=conf.encode())
+        lab.succeed("func-0", "ip netns del fresh")
+
+
+WAYS = (
+    "ip rule; ip -4 route show table all; nft -s list ruleset; ip -d link show type gre; "
+    "ip neigh show nud permanent; sysctl net.ipv4.ip_forward"
+)
+
+
+def ways(world: World) -> dict[str, str]:
+    """Everything on hosts by which a packet finds its way."""
+    inside = f"for at in /run/netns/tenant-*; do nsenter --net=$at bash -c '{WAYS}'; done"
+    return {
+        "func-0": world.lab.succeed("func-0", WAYS),
+        "proxy-0": world.lab.succeed("proxy-0", f"{WAYS}; {inside}"),
+    }
+
+
+def api_calls(lab: LabUnderTest) -> Json:
+    """What the lab's EC2 was asked so far, and how often."""
+    calls = lab.status()["api_calls"]
+    assert calls["ec2:RunInstances"] > 0
+    return calls
+
+
+def test_status_names_a_bridge_that_is_gone_and_apply_mends_it(world: World) -> None:
+    lab = world.lab
+    lab.succeed("func-1", "ip link del cw-beta; nft flush ruleset")
+    try:
+        said = {problem["text"] for problem in ops_status(lab)["problems"] if problem["subject"] == "func-1"}
+        assert any(text.startswith("container is not as it was applied") for text in said), said
+        assert any("tunnel" in text for text in said), said
+    finally:
+        mended = ops(lab, "apply", "func-1")
+    assert mended.returncode == 0, mended.stderr
+    assert ops_status(lab)["problems"] == []
+    lab.succeed("func-1", "ip link set b1 master cw-beta")
+    (answer,) = probe(lab, "func-1", world.containers["b1"].inside, {"user": USER}).values()
+    assert answer is not None
+
+
+def test_a_tenant_that_goes_leaves_the_others_connections_alone(world: World) -> None:
+    lab = world.lab
+    with talking(world, world.containers["a0"], TALK) as talk:
+        assert talk.hear().split()[0] == "one"
+        for name in ("b0", "b1"):
+            world.containers.pop(name).remove()
+        began = time.monotonic()
+        lab.up("--config", "func_hosts.count=2")
+        assert time.monotonic() - began < REMOVED_WITHIN_S
+        talk.say("go on")
+        assert talk.hear().split()[0] == "two"
+    left = "ip -br link; ip rule; ip route show table all; nft list ruleset; ip netns"
+    for host in ("func-0", "func-1", "proxy-0"):
+        shown = lab.succeed(host, left)
+        assert not {word for word in ("beta", "mgre2", "201000002", "10.0.1.") if word in shown}
+    assert "beta" not in json.dumps(lab.status())
+    assert json.loads(lab.succeed("func-0", f"curl -s --max-time 5 http://{USER}"))["host"] == "user-alpha"
