@@ -21,6 +21,6 @@ step "ruff check" $bin/ruff check --quiet .
 step "shellcheck" $bin/shellcheck --external-sources --source-path=SCRIPTDIR "${shell_files[@]}"
 step "shfmt" $bin/shfmt -d -i 2 -ci "${shell_files[@]}"
 step "mypy" $bin/mypy --no-error-summary
-# One worker more than cores: the tests of the host scripts also wait, for the kernel.
-workers=$(($(nproc) + 1))
+# More workers than cores: the tests of the host scripts also wait, for the kernel.
+workers=$(($(nproc) * 2))
 step "unit tests" $bin/python -m pytest -q -n "$workers" --dist worksteal -m "not lab and not slow" tests/unit tests/hostscripts

@@ -7,26 +7,38 @@ A container is a namespace, a tunnel a veth, behind which a namespace is all of 
     b1 10.88.1.5 ─── cw-beta  10.88.1.1 └───────────┘ mgre2 10.0.1.3 ── beta:  10.0.1.4, 172.16.101.4
     stranger 172.18.0.2 ── br-other         eth0 192.168.80.8 ── platform: 192.168.80.1
 
-Every namespace has a server that says where it is and who has asked.
+Every namespace has a server that says where it is and who has asked, and then echoes.
 """
 
 from __future__ import annotations
 
 import sys
-from functools import partial
 from typing import Any
 
 from tests.hostscripts.sandbox import Sandbox
-from tests.hostscripts.waiting import wait_until
 
 State = dict[str, Any]
+# One process for all of them: a socket stays in the namespace that it was made in.
 SERVER = """
-import socketserver, sys
-class Who(socketserver.StreamRequestHandler):
-    def handle(self):
-        self.wfile.write(f"{sys.argv[1]} {self.client_address[0]}\\n".encode())
-socketserver.ThreadingTCPServer.allow_reuse_address = True
-socketserver.ThreadingTCPServer(("", 8080), Who).serve_forever()
+import ctypes, os, selectors, socket, sys
+sockets = selectors.DefaultSelector()
+for name in sys.argv[1:]:
+    entered = os.open("/run/netns/" + name if name != "host" else "/proc/1/ns/net", os.O_RDONLY)
+    assert ctypes.CDLL(None, use_errno=True).setns(entered, 0) == 0, name
+    os.close(entered)
+    sockets.register(socket.create_server(("", 8080)), selectors.EVENT_READ, name)
+print("ready", flush=True)
+while True:
+    for key, _ in sockets.select():
+        if key.data:
+            one, client = key.fileobj.accept()
+            one.send(f"{key.data} {client[0]}\\n".encode())
+            sockets.register(one, selectors.EVENT_READ)
+        elif data := key.fileobj.recv(4096):
+            key.fileobj.send(data)
+        else:
+            sockets.unregister(key.fileobj)
+            key.fileobj.close()
 """
 CLIENT = """
 import socket, sys
@@ -94,10 +106,11 @@ def container_state(*bridges: State, tunnels: list[State] | None = None, pods: s
     return state | {"tunnels": TUNNELS if tunnels is None else tunnels, "bridges": list(bridges)}
 
 
-def serves(sandbox: Sandbox, namespace: str, address: str) -> None:
-    """A server there, which answers."""
-    sandbox.start([sys.executable, "-c", SERVER, namespace or "host"], namespace)
-    wait_until(f"{namespace or 'the host'} serves", partial(answer, sandbox, namespace, address))
+def serve(sandbox: Sandbox, *namespaces: str) -> None:
+    """A server in each of them, which says where it is and who has asked; "host" is the host."""
+    server = sandbox.start([sys.executable, "-c", SERVER, *namespaces])
+    assert server.stdout
+    assert server.stdout.readline() == "ready\n"
 
 
 def tenant_is_there(sandbox: Sandbox, name: str, number: int) -> None:
@@ -146,14 +159,7 @@ def host_is_built(sandbox: Sandbox) -> None:
         ("stranger", "br-other", "172.18.0", 2),
     ):
         container_is_there(sandbox, name, bridge, f"{subnet}.{last}/24", f"{subnet}.1")
-        serves(sandbox, name, f"{subnet}.{last}")
-    for namespace, address in (
-        ("alpha", USER_ADDRESS),
-        ("beta", USER_ADDRESS),
-        ("platform", "192.168.80.1"),
-        ("", "192.168.80.8"),
-    ):
-        serves(sandbox, namespace, address)
+    serve(sandbox, "host", "platform", "alpha", "beta", "a1", "a2", "b1", "stranger")
 
 
 def answer(sandbox: Sandbox, namespace: str, to: str, source: str = "", timeout_s: float = 1) -> str:

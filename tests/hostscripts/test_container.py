@@ -18,7 +18,6 @@ from tests.hostscripts.container_network import (
     containers,
     host_is_built,
     route,
-    serves,
 )
 from tests.hostscripts.sandbox import Sandbox
 
@@ -143,6 +142,7 @@ def test_a_container_does_not_pass_for_the_host(host: Sandbox) -> None:
 
 def test_ipv6_ends_at_the_bridge(host: Sandbox) -> None:
     before = dropped(host)
+    host.run("ip -n a1 addr add fe80::5/64 dev eth0 nodad")
     host.run([sys.executable, "-c", TO_ALL_IPV6_NODES], "a1")
     assert dropped(host) > before
 
@@ -207,9 +207,8 @@ def test_the_same_again_changes_nothing(host: Sandbox) -> None:
 
 def test_a_tenant_that_comes_or_goes_leaves_others_connections_alone(own_host: Sandbox) -> None:
     host = own_host
-    talk = host.start(
-        ["bash", "-c", f"exec 3<>/dev/tcp/{USER_ADDRESS}/8080; read -r line <&3; echo $line; cat >&3"], "a1"
-    )
+    talk = host.start(["bash", "-c", f"exec 3<>/dev/tcp/{USER_ADDRESS}/8080; cat <&3 & cat >&3"], "a1")
+    assert talk.stdin
     assert talk.stdout
     assert talk.stdout.readline() == "alpha 10.0.0.3\n"
     host.apply("container", container_state(ALPHA, tunnels=TUNNELS[:1]))
@@ -223,7 +222,9 @@ def test_a_tenant_that_comes_or_goes_leaves_others_connections_alone(own_host: S
     host.apply("routes", ROUTES)
     host.run("ip link set b1 master cw-beta")
     assert answer(host, "b1", USER_ADDRESS) == "beta 10.0.1.3"
-    assert talk.poll() is None
+    talk.stdin.write("still here\n")
+    talk.stdin.flush()
+    assert talk.stdout.readline() == "still here\n"
 
 
 CHECK = ["/run/root/opt/causeway/apply", "--check"]
@@ -249,8 +250,7 @@ FORWARD = "/proc/sys/net/ipv4/ip_forward"
         (f"echo 1 >{FORWARD}; echo 0 >{FORWARD}", "routes: sysctl net/ipv4/conf/mgre1/forwarding=1"),
     ],
 )
-def test_what_others_break_is_named_and_mended(own_host: Sandbox, breaking: str, named: str) -> None:
-    host = own_host
+def test_what_others_break_is_named_and_mended(host: Sandbox, breaking: str, named: str) -> None:
     assert host.run(CHECK) == ""
     host.run(breaking)
     was = host.run(EVERYTHING)
@@ -258,8 +258,8 @@ def test_what_others_break_is_named_and_mended(own_host: Sandbox, breaking: str,
     assert named in said
     assert host.run(EVERYTHING) == was, "looking changes nothing"
     host.run(["/run/root/opt/causeway/apply"])
-    assert host.run(CHECK) == ""
-    host.run("ip link set a1 master cw-alpha")
+    assert host.run(CHECK) == "", "whichever concern mends it, those after it follow"
+    host.run("ip link set a1 master cw-alpha; ip link set a2 master cw-alpha")
     assert answer(host, "a1", USER_ADDRESS) == "alpha 10.0.0.3"
     assert no_way(host, "a1", "10.88.1.5")
 
@@ -273,15 +273,6 @@ def test_a_tenant_without_containers_is_reached_by_the_host(own_host: Sandbox) -
     assert answer(host, "", USER_ADDRESS, "10.0.0.3") == "alpha 10.0.0.3"
     assert answer(host, "b1", USER_ADDRESS) == "beta 10.0.1.3"
     assert no_way(host, "a1", USER_ADDRESS)
-
-
-def test_a_bridge_deleted_by_hand_comes_back_with_its_routes(own_host: Sandbox) -> None:
-    host = own_host
-    host.run("ip link del cw-alpha")
-    host.run(["/run/root/opt/causeway/apply", "container"])
-    host.run("ip link set a1 master cw-alpha")
-    assert answer(host, "a1", USER_ADDRESS) == "alpha 10.0.0.3"
-    assert answer(host, "b1", USER_ADDRESS) == "beta 10.0.1.3"
 
 
 def test_a_container_that_is_there_first_gets_its_way(sandbox: Sandbox) -> None:
@@ -319,7 +310,6 @@ def test_another_range_takes_the_place_of_the_former(own_host: Sandbox) -> None:
     host.apply("routes", {"routes": [route("alpha", 1) | {"containers": "10.99.0.0/24"}, route("beta", 2)]})
     assert no_way(host, "a1", USER_ADDRESS)
     container_is_there(host, "a3", "cw-alpha", "10.99.0.5/24", "10.99.0.1")
-    serves(host, "a3", "10.99.0.5")
     assert answer(host, "a3", USER_ADDRESS) == "alpha 10.0.0.3"
     assert "10.88.0" not in host.run(
         "ip addr show dev cw-alpha; ip rule; nft list table inet causeway_container"
