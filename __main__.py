@@ -7,7 +7,7 @@ from components.exports import export_stack
 from components.firewall import Firewall
 from components.firewall_rules import API, BASTION, FUNC, PROXY, platform_firewall
 from components.func_fleet import FuncFleet, FuncFleetArgs
-from components.lookups import check_existing_networks, find_image
+from components.lookups import find_image, with_chosen_subnets
 from components.networks import ACCESS, platform_vpc
 from components.planning import make_plan
 from components.previous import previous_stack
@@ -19,10 +19,9 @@ from components.user_network import user_networks
 from components.vpc import Vpc
 
 settings = settings_from_pulumi()
-plan = make_plan(settings, pulumi.get_stack())
+plan = with_chosen_subnets(make_plan(settings, pulumi.get_stack()))
 previous = previous_stack()
 announce_change(plan, previous)
-check_existing_networks(plan)
 image = find_image(plan)
 
 platform = Vpc("platform", platform_vpc(plan))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pulumi
@@ -31,23 +32,49 @@ def find_image(plan: Plan) -> Image:
     return Image(ami=parameter.insecure_value, pinned=False)  # the same as `value`, which is marked secret
 
 
-def check_existing_networks(plan: Plan) -> None:
-    """End the program, before any resource, unless each existing user subnet can hold this stack's ENIs."""
-    existing = [
-        (f"tenants[{position}]", tenant, tenant.network)
-        for position, tenant in enumerate(plan.tenants)
-        if isinstance(tenant.network, ExistingNetwork)
-    ]
-    if not existing:
-        return
+def with_chosen_subnets(plan: Plan) -> Plan:
+    """The plan with one subnet in each network that is there already.
+
+    Ends the program, before any resource, unless it can hold this stack's ENIs.
+    """
+    if not any(isinstance(tenant.network, ExistingNetwork) for tenant in plan.tenants):
+        return plan
     account = aws.get_caller_identity().account_id
-    problems = [
-        problem
-        for key, tenant, network in existing
-        for problem in _problems(plan, key, tenant, network, account)
-    ]
+    tenants, problems = [], []
+    for position, tenant in enumerate(plan.tenants):
+        if isinstance(tenant.network, ExistingNetwork):
+            chosen, found = _choose(plan, f"tenants[{position}]", tenant, tenant.network, account)
+            problems += found
+            tenants.append(replace(tenant, network=chosen))
+        else:
+            tenants.append(tenant)
     if problems:
         raise pulumi.RunError(str(ConfigurationError(problems)))
+    return replace(plan, tenants=tuple(tenants))
+
+
+def _choose(
+    plan: Plan, key: str, tenant: TenantPlan, network: ExistingNetwork, account: str
+) -> tuple[ExistingNetwork, list[Problem]]:
+    """The first subnet that will do; else some subnet, and what is wrong with each."""
+    several = len(network.subnet_ids) > 1
+    problems: list[Problem] = []
+    for position, subnet_id in enumerate(network.subnet_ids):
+        candidate = replace(network, subnet_ids=(subnet_id,))
+        found = list(_problems(plan, key, tenant, candidate, account))
+        if not found:
+            return candidate, []
+        name = f"{key}.subnet_ids[{position}]" if several else f"{key}.subnet_id"
+        problems += (replace(each, key=name) if each.key == f"{key}.subnet_id" else each for each in found)
+    if several:
+        one_will_do = Problem(
+            key=f"{key}.subnet_ids",
+            value=f"{len(network.subnet_ids)} subnets",
+            rule="none of them will do, for the reasons that follow",
+            way_out=f"one is enough: a subnet of {network.vpc_id} in {plan.availability_zone}",
+        )
+        problems.insert(0, one_will_do)
+    return replace(network, subnet_ids=network.subnet_ids[:1]), problems
 
 
 def _problems(

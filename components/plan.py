@@ -91,11 +91,20 @@ class CreatedNetwork:
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingNetwork:
-    """A tenant network that is there already; nothing of it is created or changed."""
+    """A tenant network that is there already; nothing of it is created or changed.
+
+    `subnet_ids`: to choose from; once AWS was asked (`components.lookups`), the chosen one alone.
+    """
 
     vpc_id: str
-    subnet_id: str
+    subnet_ids: tuple[str, ...]
     account_id: str | None  # None: the platform's own
+
+    @property
+    def subnet_id(self) -> str:
+        """The one that was chosen. ValueError: none was."""
+        (chosen,) = self.subnet_ids
+        return chosen
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -164,9 +164,10 @@ def _network(tenant: Tenant) -> CreatedNetwork | ExistingNetwork:
             instance_address=tenant.create.instance_address,
             instance_type=tenant.create.instance_type,
         )
-    if tenant.vpc_id is None or tenant.subnet_id is None:
+    subnet_ids = tenant.subnet_ids if tenant.subnet_id is None else (tenant.subnet_id,)
+    if tenant.vpc_id is None or not subnet_ids:
         raise ValueError(f"settings that load_settings did not check: tenant {tenant.name} has no network")
-    return ExistingNetwork(vpc_id=tenant.vpc_id, subnet_id=tenant.subnet_id, account_id=tenant.account_id)
+    return ExistingNetwork(vpc_id=tenant.vpc_id, subnet_ids=subnet_ids, account_id=tenant.account_id)
 
 
 def _func_overlay_addresses(overlay: Overlay, count: int) -> tuple[IPv4Address, ...]:

@@ -46,10 +46,16 @@ class Overlay(Group):
 
 
 class Tenant(Group):
-    """A customer: either made by the stack (`create`), or existing (`vpc_id` and `subnet_id`)."""
+    """A customer: made by the stack (`create`), or existing (`vpc_id` and `subnet_id` or `subnet_ids`)."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["create"]}, {"required": ["vpc_id", "subnet_id"]}]}
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["create"]},
+                {"required": ["vpc_id", "subnet_id"]},
+                {"required": ["vpc_id", "subnet_ids"]},
+            ]
+        }
     )
 
     name: Annotated[str, words.TENANT_NAME] = Field(
@@ -72,6 +78,12 @@ class Tenant(Group):
         default=None,
         description="Its subnet, in the stack's availability zone, where the user ENI is made.",
         examples=["subnet-0123456789abcdef0"],
+    )
+    subnet_ids: tuple[Annotated[str, words.SUBNET_ID], ...] = Field(
+        default=(),
+        description="Instead of subnet_id: several of its subnets, of which the first is taken that is in the stack's "
+        "zone and has room for havip and user_eni_address. A new one goes to the end: another choice is another ENI.",
+        examples=[["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]],
     )
     account_id: Annotated[str, words.ACCOUNT] | None = Field(
         default=None,

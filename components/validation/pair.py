@@ -49,7 +49,7 @@ def _complete(draft: Draft) -> Iterator[Problem]:
             "add it, such as api: {way: endpoint, endpoint_address: 192.168.4.200}; or set redundancy to single",
         )
     for tenant in draft.each("tenants"):
-        existing = draft.has(f"{tenant}.vpc_id") or draft.has(f"{tenant}.subnet_id")
+        existing = any(draft.has(f"{tenant}.{key}") for key in ("vpc_id", "subnet_id", "subnet_ids"))
         if draft.lacks(f"{tenant}.havip") and existing and not draft.has(f"{tenant}.create"):
             yield missing(
                 f"{tenant}.havip",

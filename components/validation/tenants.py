@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from components.plan import AccessMode
 from components.validation.draft import Draft
-from components.validation.problem import Problem, missing
+from components.validation.problem import Problem, missing, shown
 
 T = TypeVar("T")
 
@@ -43,23 +43,45 @@ def _distinct(draft: Draft, keys: list[str], kind: type[T], way_out: str) -> Ite
 
 def _one_network(draft: Draft, tenant: str) -> Iterator[Problem]:
     created = draft.has(f"{tenant}.create")
-    existing = [key for key in ("vpc_id", "subnet_id") if draft.has(f"{tenant}.{key}")]
+    subnets = [key for key in ("subnet_id", "subnet_ids") if draft.has(f"{tenant}.{key}")]
+    existing = [key for key in ("vpc_id", *subnets) if draft.has(f"{tenant}.{key}")]
     if created and existing:
-        for key in existing:
-            yield draft.anything_at(f"{tenant}.{key}").problem(
-                f"stands beside {tenant}.create: a tenant is either made by the stack or existing",
-                f"leave out create, or {' and '.join(existing)}",
+        for key in (f"{tenant}.{name}" for name in existing):
+            several = key == f"{tenant}.subnet_ids"
+            yield Problem(
+                key=key,
+                value=f"{len(draft.each(key))} subnets" if several else shown(draft.anything_at(key).value),
+                rule=f"stands beside {tenant}.create: a tenant is either made by the stack or existing",
+                way_out=f"leave out create, or {' and '.join(existing)}",
             )
     elif draft.lacks(f"{tenant}.create") and not existing:
         yield missing(
             f"{tenant}.create",
-            "a tenant is either made by the stack (create) or existing (vpc_id and subnet_id)",
+            "a tenant is either made by the stack (create) or existing (vpc_id and subnet_id or subnet_ids)",
             "add create for a network of the stack's own, or vpc_id and subnet_id of the customer's",
         )
     elif not created and len(existing) == 1:
         other = "subnet_id" if existing == ["vpc_id"] else "vpc_id"
         rule = "an existing tenant is given by vpc_id and subnet_id, both"
         yield missing(f"{tenant}.{other}", rule, f"add {other}")
+    if len(subnets) == 2:
+        yield draft.anything_at(f"{tenant}.subnet_id").problem(
+            f"stands beside {tenant}.subnet_ids: either one subnet or several to choose from",
+            "leave out one of the two",
+        )
+    yield from _subnets(draft, tenant)
+
+
+def _subnets(draft: Draft, tenant: str) -> Iterator[Problem]:
+    key = f"{tenant}.subnet_ids"
+    if draft.has(key) and not draft.each(key):
+        yield Problem(
+            key=key,
+            value="[]",
+            rule="leaves nothing to choose from",
+            way_out="list subnets of the tenant, one in the stack's zone among them",
+        )
+    yield from _distinct(draft, draft.each(key), str, "leave one of them out")
 
 
 def _configurable(draft: Draft, tenant: str) -> Iterator[Problem]:

@@ -26,31 +26,36 @@ if os.fork() == 0:
 """
 
 
-def customer_network(state: Any) -> tuple[str, str]:
-    """What a customer has made: VPC and subnet by their ids, and in it a service at 10.40.1.80."""
+def customer_network(state: Any) -> tuple[str, list[str]]:
+    """What a customer has made: a VPC, a subnet in each of two zones, by their ids, and a service at 10.40.2.80.
+
+    The first subnet is where the service is, and no proxy.
+    """
     ec2 = boto3.resource("ec2", **client_options(state))  # type: ignore[call-overload]
     vpc = ec2.create_vpc(CidrBlock="10.40.0.0/16")
-    subnet = vpc.create_subnet(CidrBlock="10.40.1.0/24", AvailabilityZone=f"{state['region']}a")
+    near = vpc.create_subnet(CidrBlock="10.40.1.0/24", AvailabilityZone=f"{state['region']}a")
+    far = vpc.create_subnet(CidrBlock="10.40.2.0/24", AvailabilityZone=f"{state['region']}b")
     group = vpc.create_security_group(GroupName="service", Description="service")
     group.authorize_ingress(IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="10.40.1.0/24")
     image = next(iter(ec2.images.filter(Filters=[{"Name": "name", "Values": ["debian-13-amd64-*"]}])))
-    subnet.create_instances(
-        ImageId=image.id, InstanceType="t3.small", MinCount=1, MaxCount=1, PrivateIpAddress="10.40.1.80",
+    far.create_instances(
+        ImageId=image.id, InstanceType="t3.small", MinCount=1, MaxCount=1, PrivateIpAddress="10.40.2.80",
         SecurityGroupIds=[group.id], UserData=SERVICE,
     )  # fmt: skip
-    return vpc.id, subnet.id
+    return vpc.id, [far.id, near.id]
 
 
 def test_a_function_reaches_a_customers_own_network_through_hosts_behind_a_bastion(
     cloud: LabUnderTest,
 ) -> None:
-    vpc, subnet = customer_network(cloud.status())
+    vpc, subnets = customer_network(cloud.status())
     tenant = {
         "name": "customer",
         "index": 1,
         "vpc_id": vpc,
-        "subnet_id": subnet,
-        "cidrs": ["10.40.1.0/24"],
+        "subnet_ids": subnets,
+        "cidrs": ["10.40.1.0/24", "10.40.2.0/24"],
+        "container_cidr": "10.88.0.0/24",
         "overlay": {"cidr": "10.0.0.0/24", "proxy": "10.0.0.4", "first_func": "10.0.0.3"},
     }
     options = (
@@ -61,7 +66,7 @@ def test_a_function_reaches_a_customers_own_network_through_hosts_behind_a_basti
     hosts = {host["name"]: host for host in cloud.status()["hosts"]}
     assert [name for name in hosts if hosts[name]["public_ip"]] == ["bastion"]
     leg = result["outputs"]["tenants"]["customer"]["user_enis"]["proxy-0"]["private_address"]
-    get = "curl --silent --show-error --fail --max-time 5 http://10.40.1.80/"
+    get = "curl --silent --show-error --fail --max-time 5 http://10.40.2.80/"
     wait_until("the customer's service answers", lambda: cloud.exec("func-0", [get]).stdout.decode() == leg)
     assert changed(cloud.up(*options)) == set()
     assert changed(cloud.up(*options, "--refresh")) == set()

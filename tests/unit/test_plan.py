@@ -65,7 +65,7 @@ def test_bastion_and_existing_network() -> None:
     assert plan.platform.nat_gateway_address == IPv4Address("10.64.0.5")
     assert plan.architecture == "arm64"
     assert plan.tenants[0].network == ExistingNetwork(
-        vpc_id="vpc-0123456789abcdef0", subnet_id="subnet-0123456789abcdef0", account_id=None
+        vpc_id="vpc-0123456789abcdef0", subnet_ids=("subnet-0123456789abcdef0",), account_id=None
     )
     assert plan.tenants[0].user_eni_addresses == (None, None)
 

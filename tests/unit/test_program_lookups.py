@@ -65,6 +65,48 @@ def test_an_unusable_network_is_refused(answer: dict[str, str], key: str, said: 
     assert "→" in str(refusal.value)
 
 
+OTHER = "subnet-0fedcba9876543210"
+
+
+def run_with_subnets(*answers: dict[str, str]) -> Graph:
+    """The tenant's subnets, each with what AWS says of it."""
+    found = {answer["id"]: answer for answer in answers}
+
+    def use_subnets(configuration: Configuration) -> None:
+        use_existing_network(configuration)
+        (tenant,) = configuration["causeway:tenants"]
+        del tenant["subnet_id"]
+        tenant["subnet_ids"] = list(found)
+
+    return run_stack(LAB_SINGLE, change=use_subnets, subnets=found)
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [
+        {"availabilityZone": "us-east-1b"},
+        {"cidrBlock": "172.16.102.0/24"},  # user_eni_address is not in it
+        {"ownerId": "210987654321"},
+    ],
+)
+def test_of_several_subnets_the_first_is_taken_that_will_do(unfit: dict[str, str]) -> None:
+    graph = run_with_subnets({**FOUND, **unfit, "id": OTHER}, FOUND, {**FOUND, "id": "subnet-00000001"})
+    eni = graph.resources["aws:ec2/networkInterface:NetworkInterface::proxy-0-user1-eni"]
+    assert eni["inputs"]["subnetId"] == SUBNET
+
+
+def test_where_no_subnet_will_do_each_says_why() -> None:
+    with pytest.raises(pulumi.RunError, match=r"3 problems") as refusal:
+        run_with_subnets(
+            {**FOUND, "availabilityZone": "us-east-1b"},
+            {**FOUND, "id": OTHER, "cidrBlock": "172.16.102.0/24"},
+        )
+    said = str(refusal.value)
+    assert "tenants[0].subnet_ids: 2 subnets\n    none of them will do" in said
+    assert f"tenants[0].subnet_ids[0]: {SUBNET}\n    is in us-east-1b" in said
+    assert f"tenants[0].user_eni_address: 172.16.101.10\n    is not in {OTHER}" in said
+
+
 @pytest.mark.parametrize("address", [0, 1, 2, 3, 255])
 def test_an_address_that_aws_keeps_is_refused(address: int) -> None:
     def use_address(configuration: Configuration) -> None:
