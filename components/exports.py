@@ -4,8 +4,8 @@
 - hosts, by name: role, instance id, image, private address, and `ssh` (null where there is no way in)
 - tenants, by name: addresses and devices of the path, what containers hang on (null without any), user ENIs by proxy,
   the HaVip (null without a pair), the user instance; own_cidrs: those of cidrs that no other tenant has a part of
-- plan: what holds for the whole stack: region, zone, MTUs, the proxies, the platform's HaVip (null without a pair),
-  the tunnels' remote, the image
+- plan: what holds for the whole stack: region, zone, MTUs, the proxies, the image; and the pairs, each with its
+  proxies, the platform's HaVip (null with a single proxy), the tunnels' remote and the tenants that it serves
 - access: how the operator gets in
 """
 
@@ -17,10 +17,10 @@ import pulumi
 
 from components.access import OperatorAccess
 from components.host import Host, Image
-from components.plan import CreatedNetwork, Plan, Role, TenantPlan, container_gateway
+from components.plan import CreatedNetwork, PairPlan, Plan, Role, TenantPlan, container_gateway
 from components.user_eni import UserEni
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SSH_PORT = 22
 
 
@@ -65,6 +65,7 @@ def _tenant(
 ) -> dict[str, object]:
     return {
         "index": tenant.index,
+        "pair": tenant.pair,
         "gre_key": tenant.gre_key,
         "namespace": tenant.namespace,
         "tunnel_device": tenant.tunnel_device,
@@ -78,7 +79,9 @@ def _tenant(
         },
         "containers": _containers(plan, tenant),
         "havip": None if tenant.havip is None else str(tenant.havip),
-        "user_enis": {proxy: _user_eni(enis[tenant.name]) for proxy, enis in user_enis.items()},
+        "user_enis": {
+            proxy: _user_eni(enis[tenant.name]) for proxy, enis in user_enis.items() if tenant.name in enis
+        },
         "user_instance": _user_instance(tenant),
     }
 
@@ -116,12 +119,22 @@ def _plan(plan: Plan, image: Image, redundancy: pulumi.Input[str]) -> dict[str, 
         "platform_cidr": str(plan.platform.vpc_cidr),
         "pod_cidr": None if plan.pod_cidr is None else str(plan.pod_cidr),
         "proxies": [proxy.name for proxy in plan.proxies],
-        "havip": None if plan.pair is None else str(plan.pair.havip),
-        "tunnel_remote": str(plan.tunnel_remote),
+        "tenants_per_pair": plan.tenants_per_pair,
+        "pairs": [_pair(plan, pair) for pair in plan.pairs],
         "underlay_mtu": plan.underlay_mtu,
         "tunnel_mtu": plan.tunnel_mtu,
         # What a new host gets. A newer one than a host's own shows as this output's change in a preview.
         "image": {"ami": image.ami, "pinned": image.pinned},
+    }
+
+
+def _pair(plan: Plan, pair: PairPlan) -> dict[str, object]:
+    return {
+        "number": pair.number,
+        "proxies": [proxy.name for proxy in pair.proxies],
+        "havip": None if pair.havip is None else str(pair.havip),
+        "tunnel_remote": str(pair.remote),
+        "tenants": [tenant.name for tenant in plan.tenants_of(pair.number)],
     }
 
 

@@ -14,8 +14,8 @@ from components.plan import (
     ECHO_UDP_PORT,
     AccessMode,
     CreatedNetwork,
-    PairPlan,
     Plan,
+    TakeoverPlan,
     TenantPlan,
 )
 
@@ -47,10 +47,10 @@ def platform_firewall(plan: Plan, vpc_id: pulumi.Input[str]) -> FirewallArgs:
     if plan.bastion is not None:
         groups[BASTION] = "Bastion: way in of the operator"
     rules = [*_tunnel_rules(), *_ssh_rules(plan), *_package_rules(plan, FUNC, PROXY)]
-    if plan.pair is not None:
+    if plan.takeover is not None:
         rules += _pair_rules()
-        rules += _api_rules(plan.pair, rules)
-        if plan.pair.api.endpoint_address is not None:
+        rules += _api_rules(plan.takeover, rules)
+        if plan.takeover.api.endpoint_address is not None:
             groups[API] = "EC2 API endpoint: claims of the proxies"
     return FirewallArgs(vpc_id=vpc_id, groups=groups, rules=rules, tags=plan.tags)
 
@@ -87,10 +87,10 @@ def _pair_rules() -> Iterator[Rule]:
             yield Rule(group=PROXY, direction=direction, traffic=traffic, peer=PROXY, why=why)
 
 
-def _api_rules(pair: PairPlan, others: list[Rule]) -> Iterator[Rule]:
+def _api_rules(takeover: TakeoverPlan, others: list[Rule]) -> Iterator[Rule]:
     """To the stack's endpoint; on a way of the operator's the API may be anywhere."""
-    traffic = next(traffic for traffic in (HTTP, HTTPS) if traffic.from_port == pair.api.port)
-    to_endpoint = pair.api.endpoint_address is not None
+    traffic = next(traffic for traffic in (HTTP, HTTPS) if traffic.from_port == takeover.api.port)
+    to_endpoint = takeover.api.endpoint_address is not None
     rule = Rule(
         group=PROXY,
         direction=Direction.EGRESS,

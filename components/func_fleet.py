@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -24,7 +25,7 @@ class FuncFleetArgs:
     plan: Plan
     access: OperatorAccess
     place: Place
-    after: pulumi.Resource
+    after: Sequence[pulumi.Resource]
 
 
 class FuncFleet(pulumi.ComponentResource):
@@ -56,7 +57,7 @@ class FuncFleet(pulumi.ComponentResource):
                 host=host,
                 access=args.access,
                 states=states,
-                between={Concern.TUNNEL: lambda _: [args.after]},
+                between={Concern.TUNNEL: lambda _: list(args.after)},
             ),
             self._child,
         )

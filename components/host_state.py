@@ -45,7 +45,7 @@ _VIRTUAL_ROUTER_ID = 51  # VRRP is unicast between two, so any will do
 
 def packages_state(plan: Plan, host: HostPlan) -> PackagesState:
     """What the host scripts of func hosts and proxies call; a user instance needs nothing."""
-    is_of_a_pair = plan.pair is not None and host.role is Role.PROXY
+    is_of_a_pair = plan.takeover is not None and host.role is Role.PROXY
     packages = sorted((*_PACKAGES, *(_PACKAGES_OF_A_PAIR if is_of_a_pair else ())))
     return {"install": plan.install_packages, "packages": packages}
 
@@ -54,7 +54,7 @@ def input_state(plan: Plan, proxy: HostPlan, macs: Mapping[str, str]) -> InputSt
     """Who may reach a proxy itself; `macs` as for `user_eni_state`."""
     return {
         "local": str(proxy.address),
-        "user_enis": [macs[tenant.name].lower() for tenant in plan.tenants],
+        "user_enis": [macs[tenant.name].lower() for tenant in plan.tenants_of(proxy.pair)],
     }
 
 
@@ -70,7 +70,7 @@ def user_eni_state(plan: Plan, proxy: HostPlan, macs: Mapping[str, str]) -> User
                 "address": _user_eni_address(tenant, proxy),
                 "destinations": _destinations(tenant),
             }
-            for tenant in plan.tenants
+            for tenant in plan.tenants_of(proxy.pair)
         ]
     }
 
@@ -80,10 +80,10 @@ def tunnel_state(plan: Plan, host: HostPlan) -> TunnelState:
     if host.role not in (Role.FUNC, Role.PROXY):
         raise ValueError(f"{host.name} has no tunnels: it is a {host.role} host")
     if host.role is Role.PROXY:
-        local = plan.tunnel_remote
-        tunnels = [_proxy_tunnel(plan, tenant) for tenant in plan.tenants]
+        local, tenants = plan.pair_numbered(host.pair).remote, plan.tenants_of(host.pair)
+        tunnels = [_proxy_tunnel(plan, tenant) for tenant in tenants]
         if (peer := plan.peer_of(host)) is not None:
-            tunnels += [_sync_tunnel(host, peer, tenant) for tenant in plan.tenants]
+            tunnels += [_sync_tunnel(host, peer, tenant) for tenant in tenants]
     else:
         local = host.address
         tunnels = [_func_tunnel(plan, host, tenant) for tenant in plan.tenants]
@@ -109,12 +109,12 @@ def sync_state(plan: Plan, proxy: HostPlan) -> SyncState:
                 "address": str(sync_interface(proxy).ip),
                 "peer": str(sync_interface(peer).ip),
             }
-            for tenant in plan.tenants
+            for tenant in plan.tenants_of(proxy.pair)
         ]
     }
 
 
-def forward_state(plan: Plan) -> ForwardState:
+def forward_state(plan: Plan, proxy: HostPlan) -> ForwardState:
     """What a proxy forwards."""
     return {
         "tenants": [
@@ -126,7 +126,7 @@ def forward_state(plan: Plan) -> ForwardState:
                 "overlay": str(tenant.overlay),
                 "destinations": _destinations(tenant),
             }
-            for tenant in plan.tenants
+            for tenant in plan.tenants_of(proxy.pair)
         ]
     }
 
@@ -142,7 +142,7 @@ def nat_state(plan: Plan, proxy: HostPlan) -> NatState:
                 "overlay": str(tenant.overlay),
                 "snat_to": _user_eni_address(tenant, proxy) if tenant.havip is None else str(tenant.havip),
             }
-            for tenant in plan.tenants
+            for tenant in plan.tenants_of(proxy.pair)
         ]
     }
 
@@ -151,18 +151,18 @@ def pair_state(
     plan: Plan, proxy: HostPlan, primary_eni: str, user_enis: Mapping[str, str], macs: Mapping[str, str]
 ) -> PairState | NoPairState:
     """A proxy's half of the pair. `user_enis`: their ids, by the tenant's name; `macs` as for `user_eni_state`."""
-    pair, peer = plan.pair, plan.peer_of(proxy)
-    if pair is None or peer is None:
+    takeover, peer, havip = plan.takeover, plan.peer_of(proxy), plan.pair_numbered(proxy.pair).havip
+    if takeover is None or peer is None or havip is None:
         return {"peer": None}
-    endpoint = pair.api.endpoint_address
+    endpoint = takeover.api.endpoint_address
     return {
         "own": str(proxy.address),
         "peer": str(peer.address),
-        "index": proxy.index,
-        "advert_ms": pair.advert_ms,
+        "index": proxy.side,
+        "advert_ms": takeover.advert_ms,
         "virtual_router_id": _VIRTUAL_ROUTER_ID,
         "region": plan.region,
-        "api": {"url": pair.api.url, "connect_to": None if endpoint is None else str(endpoint)},
+        "api": {"url": takeover.api.url, "connect_to": None if endpoint is None else str(endpoint)},
         "havips": [
             {
                 "name": PLATFORM,
@@ -170,9 +170,9 @@ def pair_state(
                 "device": None,
                 "eni_id": primary_eni,
                 "mac": None,
-                "address": str(pair.havip),
+                "address": str(havip),
             },
-            *(_user_havip(tenant, user_enis, macs) for tenant in plan.tenants),
+            *(_user_havip(tenant, user_enis, macs) for tenant in plan.tenants_of(proxy.pair)),
         ],
         "tenants": [
             {
@@ -181,7 +181,7 @@ def pair_state(
                 "user": tenant.user_device,
                 "sync": tenant.sync_device,
             }
-            for tenant in plan.tenants
+            for tenant in plan.tenants_of(proxy.pair)
         ],
     }
 
@@ -245,7 +245,7 @@ def _func_tunnel(plan: Plan, host: HostPlan, tenant: TenantPlan) -> Tunnel:
         "namespace": None,
         "device": tenant.tunnel_device,
         "key": tenant.gre_key,
-        "remote": str(plan.tunnel_remote),
+        "remote": str(plan.remote_of(tenant)),
         "address": str(func_overlay_interface(tenant, host)),
         "peers": [],
     }
@@ -296,5 +296,5 @@ def _destinations(tenant: TenantPlan) -> list[str]:
 
 
 def _user_eni_address(tenant: TenantPlan, proxy: HostPlan) -> str | None:
-    address = tenant.user_eni_addresses[proxy.index]
+    address = tenant.user_eni_addresses[proxy.side]
     return None if address is None else str(address)

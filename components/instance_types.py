@@ -85,20 +85,3 @@ INSTANCE_TYPES: Mapping[str, InstanceType] = {
     for family, (architecture, sizes) in _FAMILIES.items()
     for size, (enis, addresses) in sizes.items()
 }
-
-
-def smallest_with(
-    known: Mapping[str, InstanceType], architecture: Architecture, spare_enis: int, like: str
-) -> str | None:
-    """The smallest known type with that many spare ENIs, of the family of `like` if that has one."""
-    family = like.split(".", 1)[0]
-    fitting = [
-        name
-        for name, limits in known.items()
-        if limits.architecture == architecture and limits.spare_enis >= spare_enis
-    ]
-    return min(
-        fitting,
-        key=lambda name: (name.split(".", 1)[0] != family, known[name].enis, known[name].addresses_per_eni),
-        default=None,
-    )

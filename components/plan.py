@@ -15,6 +15,7 @@ VPC_MTU_BYTES = 9001  # inside a VPC; between VPCs and to the internet it is les
 ECHO_HTTP_PORT = 8080  # what a user instance answers on
 ECHO_TCP_PORT = 7007
 ECHO_UDP_PORT = 7007
+PROXIES_OF_A_PAIR = 2
 ROUTING_TABLE_BASE = 201_000_000  # a tenant's routing table on func hosts is so much above its index
 BRIDGE_NAME_BYTES = 15  # of a network device: IFNAMSIZ without its NUL
 SYNC_KEY_BASE = 2**31  # GRE keys of the sync links, above any tenant's
@@ -70,13 +71,26 @@ class ApiScheme(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class HostPlan:
-    """One instance in the platform VPC. `name` is the resource name, the Name tag and the hostname."""
+    """One instance in the platform VPC. `name` is the resource name, the Name tag and the hostname.
+
+    Proxies are numbered through all pairs, two numbers each, also where a pair is a single proxy.
+    """
 
     name: str
     role: Role
     index: int
     address: IPv4Address
     instance_type: str
+
+    @property
+    def side(self) -> int:
+        """Of a proxy within its pair: 0 or 1."""
+        return self.index % PROXIES_OF_A_PAIR
+
+    @property
+    def pair(self) -> int:
+        """The number of a proxy's pair."""
+        return self.index // PROXIES_OF_A_PAIR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,14 +125,17 @@ class ExistingNetwork:
 class TenantPlan:
     """A customer: its network, its overlay and what identifies it in the kernel.
 
-    `index` is the GRE key, the suffix of device names and the device index of the user ENI on the proxy.
+    `index` is the GRE key and the suffix of device names. It decides which pair serves the tenant, and which of the
+    places for user ENIs is its own there.
     """
 
     name: str
     index: int
+    pair: int  # number of the pair
+    slot: int  # from 1: the device index of the user ENI on the pair's proxies
     network: CreatedNetwork | ExistingNetwork
     cidrs: tuple[IPv4Network, ...]  # what func hosts reach through the tunnel
-    # By index of the proxy. None: AWS chooses; never in a network of the stack's own.
+    # By side of the proxy. None: AWS chooses; never in a network of the stack's own.
     user_eni_addresses: tuple[IPv4Address | None, ...]
     havip: IPv4Address | None  # the pair's in the user subnet, source of all that it forwards; None: no pair
     overlay: IPv4Network
@@ -211,12 +228,33 @@ class ApiPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairPlan:
-    """What two proxies share: an address that belongs to neither, and the way to move it."""
+class TakeoverPlan:
+    """How the standby of a pair notices that it has to take over, and how it takes the addresses."""
 
-    havip: IPv4Address
     advert_ms: int
     api: ApiPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairPlan:
+    """The proxies that serve the same tenants: two, or with redundancy `single` one.
+
+    `havip`: the address that belongs to neither of two; None: there is one proxy.
+    """
+
+    number: int
+    proxies: tuple[HostPlan, ...]
+    havip: IPv4Address | None
+
+    @property
+    def suffix(self) -> str:
+        """Of names of what a pair has but one of. The first pair has none."""
+        return f"-{self.number}" if self.number else ""
+
+    @property
+    def remote(self) -> IPv4Address:
+        """Where func hosts send the GRE packets of this pair's tenants."""
+        return self.proxies[0].address if self.havip is None else self.havip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,8 +274,9 @@ class Plan:
     platform: PlatformPlan
     access: AccessPlan
     bastion: HostPlan | None
-    proxies: tuple[HostPlan, ...]
-    pair: PairPlan | None  # None: one proxy
+    pairs: tuple[PairPlan, ...]  # in the order of their numbers, of which some may be left out
+    tenants_per_pair: int
+    takeover: TakeoverPlan | None  # None: a pair is one proxy
     func_hosts: tuple[HostPlan, ...]
     tenants: tuple[TenantPlan, ...]
     tags: dict[str, str]
@@ -248,13 +287,26 @@ class Plan:
         return self.underlay_mtu - GRE_OVERHEAD_BYTES
 
     @property
-    def tunnel_remote(self) -> IPv4Address:
-        """Where func hosts send their GRE packets."""
-        return self.proxies[0].address if self.pair is None else self.pair.havip
+    def proxies(self) -> tuple[HostPlan, ...]:
+        """Of all pairs."""
+        return tuple(proxy for pair in self.pairs for proxy in pair.proxies)
+
+    def pair_numbered(self, number: int) -> PairPlan:
+        """A pair. StopIteration: there is none of that number."""
+        return next(pair for pair in self.pairs if pair.number == number)
+
+    def tenants_of(self, pair: int) -> tuple[TenantPlan, ...]:
+        """Those that the pair of this number serves."""
+        return tuple(tenant for tenant in self.tenants if tenant.pair == pair)
+
+    def remote_of(self, tenant: TenantPlan) -> IPv4Address:
+        """Where func hosts send a tenant's GRE packets."""
+        return self.pair_numbered(tenant.pair).remote
 
     def peer_of(self, proxy: HostPlan) -> HostPlan | None:
         """The other proxy of a pair."""
-        return next((other for other in self.proxies if other.name != proxy.name), None)
+        pair = self.pair_numbered(proxy.pair)
+        return next((other for other in pair.proxies if other.name != proxy.name), None)
 
 
 def bridge_name(name: str, index: int) -> str:
@@ -282,4 +334,4 @@ def func_overlay_interface(tenant: TenantPlan, host: HostPlan) -> IPv4Interface:
 
 def sync_interface(proxy: HostPlan) -> IPv4Interface:
     """A proxy's address on the sync links, with their prefix length."""
-    return IPv4Interface((SYNC_LINK[1 + proxy.index], SYNC_LINK.prefixlen))
+    return IPv4Interface((SYNC_LINK[1 + proxy.side], SYNC_LINK.prefixlen))

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network
 
 from components.plan import (
+    PROXIES_OF_A_PAIR,
     AccessPlan,
     ApiPlan,
     CreatedNetwork,
@@ -20,12 +21,13 @@ from components.plan import (
     PlatformPlan,
     Redundancy,
     Role,
+    TakeoverPlan,
     TenantPlan,
 )
 from components.settings import Settings, known_instance_types
 from components.settings_tenant import Overlay, Tenant
 from components.validation.draft import At
-from components.validation.legs import eni_addresses, havip_address
+from components.validation.legs import eni_addresses, following, havip_address, place_of
 from components.validation.overlays import func_address
 from components.validation.ranges import free, nested
 
@@ -46,8 +48,9 @@ def make_plan(settings: Settings, stack: str) -> Plan:
         platform=_platform(settings),
         access=_access(settings),
         bastion=_bastion(settings),
-        proxies=_proxies(settings),
-        pair=_pair(settings),
+        pairs=_pairs(settings),
+        tenants_per_pair=_tenants_per_pair(settings),
+        takeover=_takeover(settings),
         func_hosts=_func_hosts(settings),
         tenants=_tenants(settings),
         tags={**settings.tags, "Project": "causeway", "Stack": stack},
@@ -83,24 +86,41 @@ def _bastion(settings: Settings) -> HostPlan | None:
     )
 
 
-def _proxies(settings: Settings) -> tuple[HostPlan, ...]:
-    hosts = settings.proxy
-    return tuple(
-        _host(Role.PROXY, index, hosts.first_address, hosts.instance_type)
-        for index in range(settings.redundancy.proxies)
+def _pairs(settings: Settings) -> tuple[PairPlan, ...]:
+    """The first one, and those that tenants are on."""
+    per_pair = _tenants_per_pair(settings)
+    numbers = sorted({0, *(place_of(tenant.index, per_pair)[0] for tenant in settings.tenants)})
+    return tuple(_pair(settings, number) for number in numbers)
+
+
+def _tenants_per_pair(settings: Settings) -> int:
+    spare_enis = known_instance_types(settings)[settings.proxy.instance_type].spare_enis
+    return settings.proxy.tenants_per_pair or spare_enis
+
+
+def _pair(settings: Settings, number: int) -> PairPlan:
+    hosts, is_pair = settings.proxy, settings.redundancy is Redundancy.PAIR
+    if is_pair and hosts.havip is None:
+        raise ValueError("settings that load_settings did not check: a pair without HaVip")
+    indexes = range(PROXIES_OF_A_PAIR * number, PROXIES_OF_A_PAIR * number + settings.redundancy.proxies)
+    return PairPlan(
+        number=number,
+        proxies=tuple(
+            _host(Role.PROXY, index, hosts.first_address, hosts.instance_type) for index in indexes
+        ),
+        havip=following(hosts.havip, number) if is_pair and hosts.havip else None,
     )
 
 
-def _pair(settings: Settings) -> PairPlan | None:
+def _takeover(settings: Settings) -> TakeoverPlan | None:
     if settings.redundancy is not Redundancy.PAIR:
         return None
-    havip, api = settings.proxy.havip, settings.api
-    if havip is None or api is None:
-        raise ValueError("settings that load_settings did not check: a pair without HaVip or API")
+    api = settings.api
+    if api is None:
+        raise ValueError("settings that load_settings did not check: a pair without API")
     # Partitions of AWS: https://docs.aws.amazon.com/general/latest/gr/ec2-service.html
     china = settings.region.startswith("cn-")
-    return PairPlan(
-        havip=havip,
+    return TakeoverPlan(
         advert_ms=settings.proxy.advert_ms,
         api=ApiPlan(
             url=f"{api.scheme}://ec2.{settings.region}.amazonaws.com{'.cn' if china else ''}",
@@ -141,9 +161,12 @@ def _tenant(tenant: Tenant, settings: Settings, shared: Collection[At[IPv4Networ
     # In a network of the stack's own never AWS's choice: that might be the user instance's address.
     enis = eni_addresses(tenant.user_eni_address, subnet, instance, settings.redundancy.proxies)
     is_pair = settings.redundancy is Redundancy.PAIR
+    pair, slot = place_of(tenant.index, _tenants_per_pair(settings))
     return TenantPlan(
         name=tenant.name,
         index=tenant.index,
+        pair=pair,
+        slot=slot,
         network=_network(tenant),
         cidrs=tenant.cidrs,
         user_eni_addresses=enis,

@@ -6,7 +6,7 @@ keeps the old ones, all of them. So in a run that changes the redundancy, that o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,16 +20,21 @@ _READ = "pulumi:pulumi:readStackOutputs"
 
 @dataclass(frozen=True, kw_only=True)
 class Previous:
-    """`redundancy`: None before the first update. `proxies`: where the SSH of each was, by name."""
+    """`redundancy`: None before the first update. `proxies`: where the SSH of each was, by name.
+
+    `pairs`: the number of each tenant's, by its name; `tenants_per_pair`: None if it was not said.
+    """
 
     redundancy: Redundancy | None = None
     proxies: Mapping[str, str] = field(default_factory=dict)
+    pairs: Mapping[str, int] = field(default_factory=dict)
+    tenants_per_pair: int | None = None
 
-    def output(self, redundancy: Redundancy, changed: pulumi.Resource) -> pulumi.Input[str]:
-        """For the next run to know this one's by: in a run that changes it, once `changed` is there."""
+    def output(self, redundancy: Redundancy, changed: Sequence[pulumi.Resource]) -> pulumi.Input[str]:
+        """For the next run to know this one's by: in a run that changes it, once all of `changed` is there."""
         if self.redundancy in (None, redundancy):
             return redundancy.value
-        return changed.urn.apply(lambda _: redundancy.value)
+        return pulumi.Output.all(*(resource.urn for resource in changed)).apply(lambda _: redundancy.value)
 
 
 def previous_stack() -> Previous:
@@ -44,8 +49,16 @@ def previous_stack() -> Previous:
 
 
 def _previous(outputs: Mapping[str, Any]) -> Previous:
-    before = outputs.get("plan", {}).get("redundancy")
+    plan = outputs.get("plan", {})
+    before = plan.get("redundancy")
+    per_pair = plan.get("tenants_per_pair")
     return Previous(
+        pairs={
+            name: int(tenant["pair"])
+            for name, tenant in outputs.get("tenants", {}).items()
+            if "pair" in tenant
+        },
+        tenants_per_pair=None if per_pair is None else int(per_pair),
         redundancy=None if before is None else Redundancy(before),
         proxies={
             name: host["ssh"]["host"]

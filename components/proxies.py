@@ -1,4 +1,4 @@
-"""The proxies, one or a pair: the way out of the tunnels and into each tenant's network."""
+"""The proxies, in pairs or one by one: the way out of the tunnels and into each tenant's network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from components.host import Host, HostArgs, Place
 from components.host_command import host_command
 from components.host_config import HostConfig, HostConfigArgs
 from components.host_scripts import Concern, Step, step_script
-from components.plan import HostPlan, Plan, TenantPlan
+from components.plan import HostPlan, PairPlan, Plan, Role, TenantPlan
 from components.previous import Previous
 from components.proxy_pair import ProxyPair, ProxyPairArgs
 from components.proxy_states import ProxyInterfaces, digest_output, proxy_states
@@ -27,6 +27,24 @@ from components.user_eni import UserEni, UserEniArgs
 from components.user_network import UserNetwork
 
 _FORMERLY = pulumi.ResourceOptions(aliases=[pulumi.Alias(type_="causeway:proxy:SingleProxy")])
+
+
+@dataclass(frozen=True)
+class _Configured:
+    """A proxy that is told: what its turn begins with, its tunnels, and what is there once it is done."""
+
+    begun: pulumi.Resource
+    tunnels: pulumi.Resource
+    done: Sequence[pulumi.Resource]
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A pair: its hosts, and of the first one the tunnels, and what its turn begins with."""
+
+    hosts: Sequence[Host]
+    first_tunnels: pulumi.Resource
+    changed: pulumi.Resource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +64,16 @@ class ProxiesArgs:
 
 
 class Proxies(pulumi.ComponentResource):
-    """One or two proxies, each with an ENI in every tenant's network, and what makes a pair of two.
+    """One or two proxies per pair, each with an ENI in the network of every tenant that the pair serves.
 
     A proxy's resources are the same in both cases, so that becoming a pair replaces none. A change that could
-    disturb reaches one proxy after the other, each while the other one forwards.
+    disturb reaches one proxy of a pair after the other, each while the other one forwards.
     """
 
     hosts: tuple[Host, ...]
     user_enis: dict[str, dict[str, UserEni]]  # by proxy, then by tenant
-    first_tunnels: (
-        pulumi.Resource
-    )  # proxy-0's: the far end of every func host's, before there is a pair and after
+    # Of each pair's first proxy: the far end of every func host's, before there are two and after.
+    first_tunnels: tuple[pulumi.Resource, ...]
     redundancy: pulumi.Input[str]  # as the next run is to know it
 
     def __init__(self, name: str, args: ProxiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -64,41 +81,58 @@ class Proxies(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._args = args
         self._replacements = Replacements(args.access, args.previous.proxies)
-        pair = self._make_pair(name)
-        spread = self._make_spread(name)
-        roles = {proxy.name: self._make_role(proxy) for proxy in args.plan.proxies}
-        self.hosts = tuple(self._make_host(proxy, spread, roles) for proxy in args.plan.proxies)
-        self.user_enis = {
-            proxy.plan.name: {
-                tenant.name: self._make_eni(proxy, tenant, pair) for tenant in args.plan.tenants
-            }
-            for proxy in self.hosts
-        }
-        before: Sequence[pulumi.Resource] = ()
-        for proxy in self.hosts:
-            before = self._configure(proxy, roles[proxy.plan.name], pair, before)
+        self._endpoint: tuple[pulumi.Resource, ...] = ()
+        self.user_enis = {}
+        made = [self._make_pair(name, pair) for pair in args.plan.pairs]
+        self.hosts = tuple(host for pair in made for host in pair.hosts)
+        self.first_tunnels = tuple(pair.first_tunnels for pair in made)
+        self.redundancy = args.previous.output(args.plan.redundancy, [pair.changed for pair in made])
         self.register_outputs({})
 
-    def _make_pair(self, name: str) -> ProxyPair | None:
+    def _make_pair(self, name: str, plan: PairPlan) -> _Made:
+        shared = self._make_shared(name, plan)
+        spread = self._make_spread(name, plan)
+        roles = [self._make_role(proxy) for proxy in plan.proxies]
+        hosts = [
+            self._make_host(proxy, spread, role) for proxy, role in zip(plan.proxies, roles, strict=True)
+        ]
+        for host in hosts:
+            tenants = self._args.plan.tenants_of(plan.number)
+            self.user_enis[host.plan.name] = {
+                tenant.name: self._make_eni(host, tenant, shared) for tenant in tenants
+            }
+        before: Sequence[pulumi.Resource] = ()
+        configured = []
+        for host, role in zip(hosts, roles, strict=True):
+            configured.append(self._configure(host, role, shared, before))
+            before = configured[-1].done
+        return _Made(hosts, configured[0].tunnels, configured[0].begun)
+
+    def _make_shared(self, name: str, plan: PairPlan) -> ProxyPair | None:
         args = self._args
-        if args.plan.pair is None:
+        if plan.havip is None or args.plan.takeover is None:
             return None
         pair_args = ProxyPairArgs(
-            plan=args.plan,
-            pair=args.plan.pair,
+            suffix=plan.suffix,
+            havip=plan.havip,
+            tenants=args.plan.tenants_of(plan.number),
+            api=args.plan.takeover.api,
             vpc_id=args.vpc_id,
             subnet=args.place.subnet,
-            api_group=args.api_group,
+            api_group=None if plan.number else args.api_group,
             user_networks=args.user_networks,
+            tags=args.plan.tags,
         )
-        return ProxyPair(f"{name}-pair", pair_args, self._child)
+        pair = ProxyPair(f"{name}-pair{plan.suffix}", pair_args, self._child)
+        self._endpoint = self._endpoint or pair.endpoint
+        return pair
 
-    def _make_spread(self, name: str) -> pulumi.Output[str]:
+    def _make_spread(self, name: str, plan: PairPlan) -> pulumi.Output[str]:
         # For one proxy too: an instance cannot be moved into a group without being replaced.
         group = aws.ec2.PlacementGroup(
-            f"{name}-spread",
-            strategy="spread",  # not two on one rack
-            tags=tagged(self._args.plan.tags, f"{name}-spread"),
+            f"{name}-spread{plan.suffix}",
+            strategy="spread",  # not two on one rack; a group of its own per pair, as it takes seven in a zone
+            tags=tagged(self._args.plan.tags, f"{name}-spread{plan.suffix}"),
             opts=self._child,
         )
         name_in_aws: pulumi.Output[str] = group.name
@@ -106,11 +140,13 @@ class Proxies(pulumi.ComponentResource):
 
     def _make_role(self, proxy: HostPlan) -> ClaimRole:
         plan = self._args.plan
-        before = plan.proxies[proxy.index - 1].name if proxy.index else None
+        peer = plan.peer_of(proxy)
         role_args = ClaimRoleArgs(
             proxy_name=proxy.name,
             instance=self._made_from(proxy),
-            hooks=None if plan.pair is None else self._replacements.of_role(proxy.name, before),
+            hooks=None
+            if peer is None
+            else self._replacements.of_role(proxy.name, peer.name if proxy.side else None),
             tags=plan.tags,
         )
         return ClaimRole(proxy.name, role_args, self._child)
@@ -120,13 +156,14 @@ class Proxies(pulumi.ComponentResource):
         image = self._args.place.image
         return f"{proxy.instance_type} {image.ami if image.pinned else 'newest'}"
 
-    def _make_host(self, proxy: HostPlan, spread: pulumi.Output[str], roles: Mapping[str, ClaimRole]) -> Host:
+    def _make_host(self, proxy: HostPlan, spread: pulumi.Output[str], role: ClaimRole) -> Host:
+        is_alone = self._args.plan.peer_of(proxy) is None
         host_args = HostArgs(
             host=proxy,
             place=self._args.place,
             placement_group=spread,
-            profile=roles[proxy.name].profile_name,
-            hooks=None if self._args.plan.pair is None else self._replacements.of_instance(proxy.name),
+            profile=role.profile_name,
+            hooks=None if is_alone else self._replacements.of_instance(proxy.name),
             any_source=True,  # ADR 12: of a single proxy too, because it cannot be changed once it has user ENIs
         )
         return Host(proxy.name, host_args, self._child)
@@ -145,23 +182,21 @@ class Proxies(pulumi.ComponentResource):
         )
         # By the place on the proxy that it takes, not by tenant: who gets a place that another tenant leaves in the
         # same update has to wait until it is free, and resources that are removed go last.
-        return UserEni(f"{proxy.plan.name}-{tenant.user_device}", eni_args, self._child)
+        return UserEni(f"{proxy.plan.name}-user{tenant.slot}", eni_args, self._child)
 
     def _configure(
         self, proxy: Host, role: ClaimRole, pair: ProxyPair | None, before: Sequence[pulumi.Resource]
-    ) -> Sequence[pulumi.Resource]:
-        """Configure a proxy; what is returned is there once it is done."""
+    ) -> _Configured:
         name, enis = proxy.plan.name, self.user_enis[proxy.plan.name]
         interfaces = ProxyInterfaces(proxy, enis)
         states = proxy_states(self._args.plan, interfaces)
         between = {Concern.USER_ENI: lambda ready: [eni.attach(ready) for eni in enis.values()]}
         turn = None
-        after: Sequence[pulumi.Resource] = ()
         if pair is None:
-            after = (self._stay_alone(proxy),)
+            begun = self._stay_alone(proxy)
         else:
-            allowed = role.allow(interfaces.arns)
-            between[Concern.PAIR] = lambda _: [allowed, *pair.ready]
+            ready = (role.allow(interfaces.arns), *pair.reservations, *self._endpoint)
+            between[Concern.PAIR] = lambda _: list(ready)
             turn = Turn(
                 name,
                 TurnArgs(
@@ -172,7 +207,7 @@ class Proxies(pulumi.ComponentResource):
                 ),
                 self._child,
             )
-            after = (turn.begun,)
+            begun = turn.begun
         config = HostConfig(
             name,
             HostConfigArgs(
@@ -180,24 +215,22 @@ class Proxies(pulumi.ComponentResource):
                 access=self._args.access,
                 states=states,
                 between=between,
-                after=after,
+                after=(begun,),
             ),
             self._child,
         )
-        if proxy is self.hosts[0]:
-            self.first_tunnels = config.told[Concern.TUNNEL]
-            self.redundancy = self._args.previous.output(self._args.plan.redundancy, after[0])
+        tunnels = config.told[Concern.TUNNEL]
         if turn is None:
-            return config.done
-        ready = turn.end(config.done)
-        self._replacements.note(proxy, ready)
-        return (ready,)
+            return _Configured(begun, tunnels, config.done)
+        end = turn.end(config.done)
+        self._replacements.note(proxy, end)
+        return _Configured(begun, tunnels, (end,))
 
     def _stay_alone(self, proxy: Host) -> pulumi.Resource:
         """What is left of a pair has to be the one that holds the HaVips, or its connections are cut."""
         access = self._args.access
-        here = {known.name for known in self._args.plan.proxies}
-        leaving = {name: ssh for name, ssh in self._args.previous.proxies.items() if name not in here}
+        other = f"{Role.PROXY}-{proxy.plan.index + 1}"  # the second one of this pair, if there was one
+        leaving = {name: ssh for name, ssh in self._args.previous.proxies.items() if name == other}
         return host_command(
             f"{proxy.plan.name}-stays-alone",
             proxy,

@@ -64,7 +64,7 @@ def proxy_states(plan: Plan, interfaces: ProxyInterfaces) -> States:
         Concern.TUNNEL: tunnel_state(plan, proxy),
         Concern.SYNC: sync_state(plan, proxy),
         Concern.NAT: nat_state(plan, proxy),
-        Concern.FORWARD: forward_state(plan),
+        Concern.FORWARD: forward_state(plan, proxy),
         Concern.PAIR: _pair(plan, interfaces),
     }
 
@@ -79,7 +79,7 @@ def digest_output(states: States, instance: str) -> pulumi.Output[str]:
 
 def _pair(plan: Plan, interfaces: ProxyInterfaces) -> State | pulumi.Output[State]:
     proxy = interfaces.proxy
-    if plan.pair is None:
+    if plan.takeover is None:
         return pair_state(plan, proxy.plan, "", {}, {})
     primary = proxy.instance.primary_network_interface_id
     return pulumi.Output.all(primary, interfaces.ids, interfaces.macs).apply(

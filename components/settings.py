@@ -35,6 +35,7 @@ __all__ = [
 _HOSTS = whole_number(1, 65_531, "what a subnet of AWS can hold")
 _MTU = whole_number(1280, VPC_MTU_BYTES, "from what any path carries to what a VPC carries")
 _ENIS = whole_number(2, 64, "a host's own and at least one for a tenant")
+_ENIS_OF_TENANTS = whole_number(1, 63, "a proxy has an ENI for each")
 _ADVERT_MS = whole_number(
     20, 1000, "milliseconds from one advert to the next, which VRRP counts in hundredths of a second", step=10
 )
@@ -96,13 +97,20 @@ class Proxy(Group):
         "it. Only with redundancy pair, and then required.",
         examples=["192.168.4.100"],
     )
+    tenants_per_pair: Annotated[int, _ENIS_OF_TENANTS] | None = Field(
+        default=None,
+        description="How many tenants a pair serves. Those with the indexes 1 to N are on the first one, the next N on "
+        "the second, which is made when it has a tenant: proxy-2 and proxy-3, whose addresses follow. Another number "
+        "moves tenants from pair to pair, which cuts their connections. Absent: all spare ENIs of the instance type.",
+        examples=[7],
+    )
     advert_ms: Annotated[int, _ADVERT_MS] = Field(
         default=100,
         description="How often the active one of a pair says that it lives, in milliseconds. It is missed after a "
         "little more than three; more of them where machines stand still for that long. A multiple of 10.",
     )
     instance_type: Annotated[str, words.INSTANCE_TYPE] = Field(
-        description="Its ENIs but one are the number of tenants that fit: c6in.large has 3, so 2 tenants.",
+        description="Its ENIs but one are the number of tenants that fit on a pair: c6in.large has 3, so 2 tenants.",
         examples=["c6in.large"],
     )
 

@@ -11,7 +11,7 @@ from components.validation import words
 from components.validation.leaf import Group
 from components.validation.readers import ADDRESS, NETWORK, whole_number
 
-_INDEX = whole_number(1, 2**32 - 1, "it is the GRE key, which has 32 bits")
+_INDEX = whole_number(1, 999_999_999, "it is the GRE key, and part of device names")
 
 
 class CreatedTenant(Group):
@@ -62,8 +62,8 @@ class Tenant(Group):
         description="Part of the namespace tenant-NAME and the user instance user-NAME.", examples=["alpha"]
     )
     index: Annotated[int, _INDEX] = Field(
-        description="GRE key, suffix of device names, device index of the proxy's user ENI. Never changes: for "
-        "another one remove the tenant, run up, and add it again.",
+        description="GRE key and suffix of device names; says which pair serves the tenant (proxy.tenants_per_pair). "
+        "Never changes: for another one remove the tenant, run up, and add it again.",
         examples=[1],
     )
     create: CreatedTenant | None = Field(

@@ -47,7 +47,7 @@ class UserEni(pulumi.ComponentResource):
         self.register_outputs({"macAddress": self.mac_address})
 
     def _make_eni(self, name: str, args: UserEniArgs) -> aws.ec2.NetworkInterface:
-        address, proxy_name = args.tenant.user_eni_addresses[args.proxy.index], args.proxy.name
+        address, proxy_name = args.tenant.user_eni_addresses[args.proxy.side], args.proxy.name
         return aws.ec2.NetworkInterface(
             f"{name}-eni",
             subnet_id=args.subnet_id,
@@ -77,7 +77,7 @@ class UserEni(pulumi.ComponentResource):
             f"{self._name}-attachment",
             instance_id=self._args.instance_id,
             network_interface_id=self.eni_id,
-            device_index=self._args.tenant.index,
+            device_index=self._args.tenant.slot,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # An interface is on one instance at a time, a device index holds one interface.

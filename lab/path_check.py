@@ -50,19 +50,23 @@ class FromFuncHost:
 def check_paths(client: Client, outputs: Json) -> list[Path]:
     """One path per tenant that has a user instance; a path that does not work is a LabError."""
     func_host = first(outputs, "func")
-    proxy = carrier(client, outputs)
     tenants = {name: tenant for name, tenant in outputs["tenants"].items() if tenant["user_instance"]}
-    # Both at once: an emulated guest takes half a second to let somebody in.
-    with ThreadPoolExecutor(2) as pool:
+    carriers = carriers_of(client, outputs, tenants)
+    # At once: an emulated guest takes half a second to let somebody in.
+    with ThreadPoolExecutor(1 + len(set(carriers.values()))) as pool:
         underlay = outputs["hosts"][func_host]["private_address"]
-        from_func = pool.submit(ask_func_host, client, func_host, underlay, proxy, tenants)
-        on_proxy = pool.submit(ask_proxy, client, proxy, tenants)
-        met, devices = from_func.result(), on_proxy.result()
+        from_func = pool.submit(ask_func_host, client, func_host, underlay, carriers, tenants)
+        on_proxies = [
+            pool.submit(ask_proxy, client, proxy, {n: t for n, t in tenants.items() if carriers[n] == proxy})
+            for proxy in dict.fromkeys(carriers.values())
+        ]
+        met = from_func.result()
+        devices = {name: found for future in on_proxies for name, found in future.result().items()}
     return [
         Path(
             tenant=name,
             func_host=func_host,
-            proxy=proxy,
+            proxy=carriers[name],
             seen_address=met[name].seen_address,
             http_ms=met[name].http_ms,
             proxy_rtt_ms=met[name].proxy_rtt_ms,
@@ -79,10 +83,19 @@ def first(outputs: Json, role: str) -> str:
     return str(min(name for name, host in outputs["hosts"].items() if host["role"] == role))
 
 
-def carrier(client: Client, outputs: Json) -> str:
-    """The proxy that tunnels lead to: whoever has their remote."""
-    remote, proxies = outputs["plan"]["tunnel_remote"], outputs["plan"]["proxies"]
-    for host in client.call("status")["hosts"]:
+def carriers_of(client: Client, outputs: Json, tenants: Mapping[str, Json]) -> dict[str, str]:
+    """By tenant, the proxy that its tunnels lead to: whoever of its pair has their remote."""
+    hosts = client.call("status")["hosts"]
+    return {
+        name: carrier(hosts, next(p for p in outputs["plan"]["pairs"] if p["number"] == tenant["pair"]))
+        for name, tenant in tenants.items()
+    }
+
+
+def carrier(hosts: Json, pair: Json) -> str:
+    """The proxy of a pair that has the tunnels' remote."""
+    remote, proxies = pair["tunnel_remote"], pair["proxies"]
+    for host in hosts:
         if host["name"] in proxies and any(remote in eni["addresses"] for eni in host["enis"]):
             return str(host["name"])
     raise LabError(
@@ -92,12 +105,15 @@ def carrier(client: Client, outputs: Json) -> str:
 
 
 def ask_func_host(
-    client: Client, func_host: str, underlay: str, proxy: str, tenants: Mapping[str, Json]
+    client: Client, func_host: str, underlay: str, proxies: Mapping[str, str], tenants: Mapping[str, Json]
 ) -> dict[str, FromFuncHost]:
     """Go each tenant's way from a func host, by tenant; `underlay` is the address its tunnels begin at."""
     with lab_ssh.log_in(client, func_host) as session:
         device = device_with(session, underlay)
-        return {name: go(session, func_host, device, proxy, name, tenant) for name, tenant in tenants.items()}
+        return {
+            name: go(session, func_host, device, proxies[name], name, tenant)
+            for name, tenant in tenants.items()
+        }
 
 
 def go(

@@ -34,6 +34,10 @@ KeyFile = Annotated[
     Path | None,
     typer.Option("--key", help="Private key for SSH; else the stack's private_key_file, else ssh-agent's."),
 ]
+PairNumber = Annotated[
+    int | None,
+    typer.Option("--pair", help="Which pair, of a stack that has several; `ops status` numbers them."),
+]
 
 
 @app.callback()
@@ -81,12 +85,18 @@ def apply(
 
 
 @app.command()
-def switch(stack: StackName = LAB_STACK, lab: LabName = "default", key: KeyFile = None) -> None:
+def switch(
+    stack: StackName = LAB_STACK,
+    lab: LabName = "default",
+    key: KeyFile = None,
+    pair: PairNumber = None,
+) -> None:
     """Have the standby take over, as before work on the active proxy. Refused, with the reason, if it cannot."""
     from ops import switch as planned
 
     progress = Console(stderr=True, highlight=False, soft_wrap=True)
     with opened(stack, lab, key) as running:
+        running.look_at_pair(pair)
         done = planned.switch(running, lambda text: progress.print(f"  [dim]{text}[/]"))
     print(f"{done.after} is active instead of {done.before}, after {done.took_s:.2f} s")
 
@@ -114,6 +124,7 @@ def drill(
             help="Of a lab that was brought up with it, for scenarios that run `up`.",
         ),
     ] = None,
+    pair: PairNumber = None,
     listed: Annotated[
         bool, typer.Option("--list", help="Show the scenarios as runbooks; break nothing.")
     ] = False,
@@ -126,6 +137,7 @@ def drill(
         command.print_runbooks(wanted, wide_console())
         return
     with opened(stack, lab, key) as running:
+        running.look_at_pair(pair)
         request = command.Request(
             scenarios=wanted,
             connections=connections,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ops.errors import OpsError
 
-KNOWN_VERSIONS = (1, 2)
+KNOWN_VERSIONS = (1, 2, 3)
 PLATFORM = "platform"  # the HaVip that is the tunnels' remote; the others are named like their tenants
+FIRST_PAIR = 0
 
 
 class _Output(BaseModel):
@@ -86,14 +87,29 @@ class Tenant(_Output):
         return frozenset(eni.mac.lower() for eni in self.user_enis.values())
 
 
+class Pair(_Output):
+    """Proxies that serve the same tenants. `havip`: the tunnels' remote; None: there is one proxy."""
+
+    number: int
+    proxies: tuple[str, ...]
+    havip: str | None
+    tenants: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """For a person. The first one, mostly the only one, has no number."""
+        return f"pair {self.number}" if self.number else "pair"
+
+
 class Plan(_Output):
-    """What holds for the whole stack."""
+    """What holds for the whole stack. `havip`: of programs that knew of one pair, which had no `pairs`."""
 
     stack: str
     region: str
     redundancy: str
     drillable: bool = False
     havip: str | None = None
+    pairs: tuple[Pair, ...] = ()
     platform_cidr: str = ""
     pod_cidr: str | None = None
 
@@ -124,9 +140,36 @@ class Outputs(_Output):
     plan: Plan
 
     @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """In order."""
+        if self.plan.pairs:
+            return self.plan.pairs
+        tenants = tuple(sorted(self.tenants))
+        only = Pair(number=FIRST_PAIR, proxies=self.named("proxy"), havip=self.plan.havip, tenants=tenants)
+        return (only,)
+
+    def of_pair(self, number: int) -> Outputs:
+        """The same as if this were the only pair: its proxies and tenants, and all other hosts.
+
+        OpsError: there is none of that number.
+        """
+        chosen = next((pair for pair in self.pairs if pair.number == number), None)
+        if chosen is None:
+            numbers = ", ".join(str(pair.number) for pair in self.pairs)
+            raise OpsError(f"there is no pair {number}", hint=f"there are: {numbers}")
+        others = {name for pair in self.pairs if pair.number != number for name in pair.proxies}
+        return self.model_copy(
+            update={
+                "hosts": {name: host for name, host in self.hosts.items() if name not in others},
+                "tenants": {name: each for name, each in self.tenants.items() if name in chosen.tenants},
+                "plan": self.plan.model_copy(update={"pairs": (chosen,)}),
+            }
+        )
+
+    @property
     def proxies(self) -> tuple[str, ...]:
         """Names of the proxies, in order."""
-        return self.named("proxy")
+        return tuple(name for pair in self.pairs for name in pair.proxies)
 
     def named(self, role: str) -> tuple[str, ...]:
         """Names of a role's hosts, in order."""
@@ -135,22 +178,21 @@ class Outputs(_Output):
     @property
     def is_pair(self) -> bool:
         """Whether there are HaVips to move."""
-        return self.plan.havip is not None
+        return any(pair.havip is not None for pair in self.pairs)
 
     @property
     def havips(self) -> tuple[HaVip, ...]:
-        """All of them, the platform's first; none with a single proxy."""
-        if self.plan.havip is None:
-            return ()
-        tenants = sorted(self.tenants.items())
-        return (
-            HaVip(PLATFORM, self.plan.havip, "", None),
-            *(
-                HaVip(name, tenant.havip, tenant.namespace, tenant.user_macs)
-                for name, tenant in tenants
-                if tenant.havip
-            ),
-        )
+        """All of them, a pair's platform one first; none with single proxies."""
+        return tuple(havip for pair in self.pairs for havip in self._havips(pair))
+
+    def _havips(self, pair: Pair) -> Iterator[HaVip]:
+        if pair.havip is None:
+            return
+        yield HaVip(f"{PLATFORM}-{pair.number}" if pair.number else PLATFORM, pair.havip, "", None)
+        for name in sorted(pair.tenants):
+            tenant = self.tenants[name]
+            if tenant.havip:
+                yield HaVip(name, tenant.havip, tenant.namespace, tenant.user_macs)
 
     @property
     def user_macs(self) -> frozenset[str]:

@@ -42,6 +42,17 @@ class Stack(ABC):
     def __init__(self) -> None:
         self.hosts = Sessions(self.log_in)
 
+    def look_at_pair(self, number: int | None) -> None:
+        """From now on this stack is one pair, its tenants, and the hosts that are no proxies.
+
+        OpsError: there is no such pair, or nobody has said which of several.
+        """
+        pairs = self.outputs.pairs
+        if number is None and len(pairs) > 1:
+            numbers = ", ".join(str(pair.number) for pair in pairs)
+            raise OpsError(f"there are several pairs: {numbers}", hint="say which: --pair N")
+        self.outputs = self.outputs.of_pair(pairs[0].number if number is None else number)
+
     def log_in(self, name: str) -> paramiko.SSHClient:
         """A session on a host, as the login that may use sudo."""
         host = self.outputs.hosts[name]

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from components.validation.draft import At, Draft
 from components.validation.legs import eni_addresses, following
 from components.validation.pair import proxies
+from components.validation.places import addresses_of, further_pairs
 from components.validation.problem import Problem
 from components.validation.ranges import FIRST_FREE, SMALLEST, free
 
@@ -26,6 +27,7 @@ class _Claim:
     name: str  # what others call it
     network: str = _PLATFORM  # where it is
     following: str | None = None  # whose it is, where it follows from the one that stands at the key
+    pair: int = 0  # of the pair that a tenant's index at the key asks for
 
 
 def check(draft: Draft) -> Iterator[Problem]:
@@ -97,7 +99,12 @@ def _unique(draft: Draft) -> Iterator[Problem]:
             other = taken.get((claim.network, claim.address), taken.get((_PLATFORM, claim.address)))
         if other is None and (func := _func_host_at(draft, claim.address)):
             other = f"the address of {func}"
-        if other is not None and claim.key is not None:
+        if other is not None and claim.key is not None and claim.pair:
+            yield draft.anything_at(claim.key).problem(
+                f"is on pair {claim.pair}, where {claim.following} {claim.address}, which is also {other}",
+                "leave room behind proxy.first_address and proxy.havip, or give the tenant a lower index that is free",
+            )
+        elif other is not None and claim.key is not None:
             written = draft.at(claim.key, IPv4Address)
             if written and claim.following is None:
                 yield written.problem(f"is also {other}", "give each its own address")
@@ -126,6 +133,10 @@ def _claims(draft: Draft) -> Iterator[_Claim]:
             yield _Claim(key=_PROXY, address=second, name="the address of proxy-1", following="proxy-1 has")
     for key in _OF_A_PAIR:
         yield from _written(draft.at(key, IPv4Address))
+    for number, key in further_pairs(draft).items():
+        for whose, address in addresses_of(draft, number):
+            name = f"the address of {whose}"
+            yield _Claim(key=key, address=address, name=name, following=f"{whose} has", pair=number)
     for tenant in draft.each("tenants"):
         network = _network(draft, tenant)
         yield from _written(draft.at(f"{tenant}.create.instance_address", IPv4Address), network)

@@ -13,11 +13,14 @@ from components.validation import (
     operators,
     overlays,
     pair,
+    places,
     stack,
     tenants,
 )
 from components.validation.draft import Draft
 from components.validation.problem import HIDDEN, Problem
+
+_RULES = (stack, operators, networks, pair, places, addresses, overlays, containers, tenants, instances)
 
 
 def cross_problems(draft: Draft) -> Iterator[Problem]:
@@ -39,7 +42,7 @@ def doubts(draft: Draft) -> Iterator[Problem]:
 
 
 def _broken_rules(draft: Draft) -> Iterator[Problem]:
-    for rules in (stack, operators, networks, pair, addresses, overlays, containers, tenants, instances):
+    for rules in _RULES:
         yield from rules.check(draft)
 
 

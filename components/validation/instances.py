@@ -1,10 +1,10 @@
-"""Rules about instance types: known ones, of one architecture, with an ENI for every tenant."""
+"""Rules about instance types: known ones, of one architecture, with ENIs that take what they have to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.instance_types import INSTANCE_TYPES, Architecture, InstanceType, smallest_with
+from components.instance_types import INSTANCE_TYPES, Architecture, InstanceType
 from components.validation.draft import At, Draft
 from components.validation.pair import proxies
 from components.validation.problem import Problem
@@ -14,7 +14,7 @@ _ADDRESSES = 2  # on an ENI of a pair's active proxy
 
 def check(draft: Draft) -> Iterator[Problem]:
     """Instance types that cannot do their work."""
-    types, unreadable = _known(draft)
+    types, unreadable = known_types(draft)
     used = list(_used(draft))
     for instance_type in used:
         if instance_type.value not in types and instance_type.value not in unreadable:
@@ -24,11 +24,10 @@ def check(draft: Draft) -> Iterator[Problem]:
     yield from _one_architecture([each for each in used if each.value in types], types)
     proxy = draft.at("proxy.instance_type", str)
     if proxy and proxy.value in types:
-        yield from _tenants_fit(draft, proxy, types)
         yield from _havips_fit(draft, proxy, types)
 
 
-def _known(draft: Draft) -> tuple[dict[str, InstanceType], set[str]]:
+def known_types(draft: Draft) -> tuple[dict[str, InstanceType], set[str]]:
     """The table with the stack's own entries, and the names of those that cannot be read."""
     types, unreadable = dict(INSTANCE_TYPES), set()
     for entry in draft.each("instance_types"):
@@ -82,26 +81,6 @@ def _example(architecture: Architecture) -> str:
     return "t3.small" if architecture is Architecture.AMD64 else "t4g.small"
 
 
-def _tenants_fit(draft: Draft, proxy: At[str], types: dict[str, InstanceType]) -> Iterator[Problem]:
-    """One ENI is the proxy's own. A tenant's index is the device index of its ENI, so it is bounded too."""
-    limits, tenants = types[proxy.value], draft.each("tenants")
-    rule = f"{proxy.value} takes {limits.enis} ENIs, one of them for itself"
-    if len(tenants) > limits.spare_enis:
-        yield proxy.problem(
-            f"has no ENI for every tenant: {rule}; there are {len(tenants)} tenants",
-            _larger(proxy.value, limits.architecture, len(tenants), types),
-        )
-    highest_expected = max(limits.spare_enis, len(tenants))
-    for tenant in tenants:
-        index = draft.at(f"{tenant}.index", int)
-        if index and index.value > highest_expected:
-            yield index.problem(
-                f"must be at most {limits.spare_enis}: it is the number of an ENI on the proxy, and {rule}",
-                "give the tenant a free index; for a tenant that runs already: "
-                + _larger(proxy.value, limits.architecture, index.value, types),
-            )
-
-
 def _havips_fit(draft: Draft, proxy: At[str], types: dict[str, InstanceType]) -> Iterator[Problem]:
     """The active proxy has, on each of its ENIs, the ENI's own address and a HaVip."""
     limit = types[proxy.value].addresses_per_eni
@@ -111,10 +90,3 @@ def _havips_fit(draft: Draft, proxy: At[str], types: dict[str, InstanceType]) ->
             "HaVip",
             "choose another type, or set redundancy to single",
         )
-
-
-def _larger(current: str, architecture: Architecture, spare_enis: int, types: dict[str, InstanceType]) -> str:
-    larger = smallest_with(types, architecture, spare_enis, like=current)
-    if larger is None:
-        return f"no known type has {spare_enis} to spare: divide the tenants among several stacks"
-    return f"{larger} has {types[larger].spare_enis} to spare"

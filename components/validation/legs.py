@@ -33,6 +33,12 @@ def havip_address(
     return next(_from_the_end(subnet, taken), None)
 
 
+def place_of(index: int, tenants_per_pair: int) -> tuple[int, int]:
+    """The number of a tenant's pair, and its place there, from 1: by its index alone, so that nobody moves it."""
+    pair, place = divmod(index - 1, tenants_per_pair)
+    return pair, place + 1
+
+
 def following(address: IPv4Address, number: int) -> IPv4Address:
     """The address so many after this one; behind the last of all it is the last."""
     return IPv4Address(min(int(address) + number, 2**32 - 1))

@@ -67,8 +67,15 @@ class Watch:
         except (ClientError, BotoCoreError):
             return None
         names = {outputs.hosts[name].instance_id: name for name in outputs.proxies}
+        macs = outputs.user_macs
         holders = {
-            havip.name: tuple(sorted(names[e.instance_id] for e in enis if havip.address in e.addresses))
+            havip.name: tuple(
+                sorted(
+                    names[eni.instance_id]
+                    for eni in enis
+                    if havip.address in eni.addresses and havip.may_be_on(eni.mac, macs)
+                )
+            )
             for havip in outputs.havips
         }
         return Sample(time.monotonic(), holders)

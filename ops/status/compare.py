@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from ops.outputs import HaVip, Outputs
+from ops.outputs import HaVip, Outputs, Pair
 from ops.status.seen import HostSeen, PairSeen, Seen, Sync
 
-PAIR = "pair"
 API = "API"
 BEHIND_IS_MUCH = 0.1  # of the active one's connections
 NEARLY_FULL = 0.9
@@ -21,7 +20,7 @@ MANY_OFF = 3  # changes that are named
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong with a host, `pair` or `API`."""
+    """Something that is wrong with a host, a pair, a tenant or `API`."""
 
     subject: str
     text: str
@@ -64,6 +63,18 @@ class SyncReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PairReport:
+    """One pair. With a single proxy nobody is active and nobody stands by."""
+
+    pair: Pair
+    problems: tuple[Problem, ...]
+    havips: tuple[HaVipSeen, ...]
+    active: str | None
+    standby: str | None
+    sync: tuple[SyncReport, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything about a stack. Problems are what is wrong; notes are worth knowing."""
 
@@ -71,16 +82,30 @@ class Report:
     seen: Seen
     problems: tuple[Problem, ...]
     notes: tuple[Problem, ...]
-    havips: tuple[HaVipSeen, ...]
-    active: str | None
-    standby: str | None
-    sync: tuple[SyncReport, ...]
+    pairs: tuple[PairReport, ...]
 
     @property
     def of_proxies(self) -> tuple[Problem, ...]:
         """Problems that a failover would meet: all but those of func hosts and user instances."""
-        subjects = {*self.outputs.proxies, PAIR, API}
+        subjects = {*self.outputs.proxies, *(pair.label for pair in self.outputs.pairs), API}
         return tuple(problem for problem in self.problems if problem.subject in subjects)
+
+    @property
+    def active(self) -> str | None:
+        """Of the only pair, as in a report about one (`Outputs.of_pair`)."""
+        (only,) = self.pairs
+        return only.active
+
+    @property
+    def standby(self) -> str | None:
+        """Likewise."""
+        (only,) = self.pairs
+        return only.standby
+
+    @property
+    def havips(self) -> tuple[HaVipSeen, ...]:
+        """Of all pairs."""
+        return tuple(one for pair in self.pairs for one in pair.havips)
 
 
 def compare(outputs: Outputs, seen: Seen) -> Report:
@@ -89,13 +114,9 @@ def compare(outputs: Outputs, seen: Seen) -> Report:
     seen = replace(
         seen, hosts={n: replace(h, pair=None) if n in pretenders else h for n, h in seen.hosts.items()}
     )
-    havips = tuple(_havip_seen(outputs, seen, havip) for havip in outputs.havips)
-    pairs = {name: host.pair for name, host in seen.hosts.items() if host.pair is not None}
-    active = _the_one(name for name, pair in pairs.items() if pair.state == "active")
-    standby = _the_one(name for name in outputs.proxies if name != active) if active else None
-    sync = tuple(_sync(seen, pairs, active, standby)) if active and standby else ()
+    pairs = tuple(_pair_report(outputs.of_pair(pair.number), seen, pair) for pair in outputs.pairs)
     problems = [
-        *_pair_problems(outputs, havips, pairs, active),
+        *(problem for pair in pairs for problem in pair.problems),
         *(Problem(name, "says that it is one of the pair, which it is not") for name in pretenders),
         *_host_problems(outputs, seen),
     ]
@@ -103,11 +124,24 @@ def compare(outputs: Outputs, seen: Seen) -> Report:
         outputs=outputs,
         seen=seen,
         problems=tuple(problems),
-        notes=(*_notes(seen), *_sync_notes(sync, standby)),
+        notes=(*_notes(seen), *(note for pair in pairs for note in _sync_notes(pair))),
+        pairs=pairs,
+    )
+
+
+def _pair_report(outputs: Outputs, seen: Seen, pair: Pair) -> PairReport:
+    havips = tuple(_havip_seen(outputs, seen, havip) for havip in outputs.havips)
+    told = {name: seen.hosts[name].pair for name in pair.proxies if name in seen.hosts}
+    proxies = {name: one for name, one in told.items() if one is not None}
+    active = _the_one(name for name, one in proxies.items() if one.state == "active")
+    standby = _the_one(name for name in pair.proxies if name != active) if active else None
+    return PairReport(
+        pair=pair,
+        problems=tuple(_pair_problems(pair, havips, proxies, active)),
         havips=havips,
         active=active,
         standby=standby,
-        sync=sync,
+        sync=tuple(_sync(seen, proxies, active, standby)) if active and standby else (),
     )
 
 
@@ -130,7 +164,9 @@ def _havip_seen(outputs: Outputs, seen: Seen, havip: HaVip) -> HaVipSeen:
         sorted(
             instances[eni.instance_id]
             for eni in seen.enis
-            if havip.address in eni.addresses and havip.may_be_on(eni.mac, user_macs)
+            if eni.instance_id in instances
+            and havip.address in eni.addresses
+            and havip.may_be_on(eni.mac, user_macs)
         )
     )
     proxies = {name: seen.hosts[name] for name in outputs.proxies if name in seen.hosts}
@@ -150,29 +186,29 @@ def _havip_seen(outputs: Outputs, seen: Seen, havip: HaVip) -> HaVipSeen:
 
 
 def _pair_problems(
-    outputs: Outputs, havips: tuple[HaVipSeen, ...], pairs: Mapping[str, PairSeen], active: str | None
+    pair: Pair, havips: tuple[HaVipSeen, ...], proxies: Mapping[str, PairSeen], active: str | None
 ) -> Iterator[Problem]:
-    if not outputs.is_pair:
+    if pair.havip is None:
         return
     for one in havips:
         if one.holder is None:
-            yield Problem(PAIR, f"HaVip {one.havip.name} {one.havip.address} is with {one.shown}")
+            yield Problem(pair.label, f"HaVip {one.havip.name} {one.havip.address} is with {one.shown}")
     holders = {one.havip.name: one.holder for one in havips if one.holder}
     if len(set(holders.values())) > 1:
         where = ", ".join(f"{name} with {holder}" for name, holder in holders.items())
-        yield Problem(PAIR, f"HaVips are moved by half: {where}")
-    actives = [name for name, pair in pairs.items() if pair.state == "active"]
+        yield Problem(pair.label, f"HaVips are moved by half: {where}")
+    actives = [name for name, one in proxies.items() if one.state == "active"]
     if not actives:
-        yield Problem(PAIR, "nobody is active")
+        yield Problem(pair.label, "nobody is active")
     elif len(actives) > 1:
-        yield Problem(PAIR, f"{' and '.join(sorted(actives))} are both active")
+        yield Problem(pair.label, f"{' and '.join(sorted(actives))} are both active")
     for holder in sorted(set(holders.values())):
         if active is not None and holder != active:
-            yield Problem(PAIR, f"{active} is active, but {holder} holds HaVips")
-    for name, pair in pairs.items():
-        yield from _proxy_problems(name, pair)
-    if len(outputs.proxies) < 2:
-        yield Problem(PAIR, "has one proxy")
+            yield Problem(pair.label, f"{active} is active, but {holder} holds HaVips")
+    for name, proxy in proxies.items():
+        yield from _proxy_problems(name, proxy)
+    if len(pair.proxies) < 2:
+        yield Problem(pair.label, "has one proxy")
 
 
 def _proxy_problems(name: str, pair: PairSeen) -> Iterator[Problem]:
@@ -282,12 +318,15 @@ def _notes(seen: Seen) -> Iterator[Problem]:
             )
 
 
-def _sync_notes(sync: tuple[SyncReport, ...], standby: str | None) -> Iterator[Problem]:
-    for one in sync:
+def _sync_notes(pair: PairReport) -> Iterator[Problem]:
+    for one in pair.sync:
         if one.behind > max(5, BEHIND_IS_MUCH * one.active.cached):
-            yield Problem(standby or PAIR, f"lacks {one.behind} connections of {one.namespace}")
+            yield Problem(
+                pair.standby or pair.pair.label, f"lacks {one.behind} connections of {one.namespace}"
+            )
         for side in (one.active, one.standby):
             if side.lost or side.errors:
                 yield Problem(
-                    PAIR, f"sync of {one.namespace}: {side.lost} messages lost, {side.errors} errors"
+                    pair.pair.label,
+                    f"sync of {one.namespace}: {side.lost} messages lost, {side.errors} errors",
                 )

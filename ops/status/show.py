@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ops.status.compare import HaVipSeen, Report
+from ops.status.compare import HaVipSeen, PairReport, Report
 from ops.status.seen import HostSeen, PairSeen, Switch
 
 Json = Any
@@ -37,8 +37,11 @@ def headline(report: Report) -> str:
     plan = report.outputs.plan
     hosts = f"{len(report.seen.hosts)} hosts as they should be"
     if report.outputs.is_pair:
-        return f"{plan.stack}: {report.active} is active, {report.standby} can take over; {hosts}"
-    return f"{plan.stack}: one proxy ({plan.redundancy}); {hosts}"
+        pairs = ", ".join(f"{pair.active} is active, {pair.standby} can take over" for pair in report.pairs)
+        return f"{plan.stack}: {pairs}; {hosts}"
+    count = len(report.pairs)
+    proxies = "one proxy" if count == 1 else f"{count} proxies, each alone"
+    return f"{plan.stack}: {proxies} ({plan.redundancy}); {hosts}"
 
 
 def havip_table(havips: tuple[HaVipSeen, ...]) -> Table:
@@ -59,26 +62,27 @@ def pair_lines(report: Report) -> list[str]:
         if host.pair is not None:
             age = ago(report.seen.at - host.pair.since)
             lines.append(f"{name} is {host.pair.state} since {age}: {host.pair.reason}")
-    found = last_switch(report)
-    if found is not None:
-        name, switch = found
-        age = ago(report.seen.at - switch.at)
-        lines.append(f"last switch {age} ago: {name} became {switch.to}: {switch.reason}")
-    for one in report.sync:
-        lines.append(
-            f"sync of {one.namespace}: {one.active.cached} connections told by {report.active}, "
-            f"{one.standby.injected} taken over by {report.standby}; {one.behind} behind, "
+    for pair in report.pairs:
+        found = last_switch(report, pair)
+        if found is not None:
+            name, switch = found
+            age = ago(report.seen.at - switch.at)
+            lines.append(f"last switch {age} ago: {name} became {switch.to}: {switch.reason}")
+        lines += (
+            f"sync of {one.namespace}: {one.active.cached} connections told by {pair.active}, "
+            f"{one.standby.injected} taken over by {pair.standby}; {one.behind} behind, "
             f"{one.active.lost + one.standby.lost} messages lost"
+            for one in pair.sync
         )
     return lines
 
 
-def last_switch(report: Report) -> tuple[str, Switch] | None:
-    """The last time that a proxy became active, of all that both remember."""
+def last_switch(report: Report, pair: PairReport) -> tuple[str, Switch] | None:
+    """The last time that a proxy of the pair became active, of all that both remember."""
     found = [
         (name, switch)
         for name, host in report.seen.hosts.items()
-        if host.pair is not None
+        if host.pair is not None and name in pair.pair.proxies
         for switch in host.pair.switches
         if switch.to == "active"
     ]
@@ -128,27 +132,35 @@ def ago(seconds: float) -> str:
 
 
 def as_json(report: Report) -> Json:
-    """For scripts: `healthy`, `problems`, `notes`, `pair` (null with a single proxy) and `hosts`."""
-    found = last_switch(report)
+    """For scripts: `healthy`, `problems`, `notes`, `hosts`, and `pairs`; `pair` is the first one.
+
+    With single proxies there are no pairs, and `pair` is null.
+    """
+    pairs = [_pair(report, pair) for pair in report.pairs] if report.outputs.is_pair else []
     return {
         "stack": report.outputs.plan.stack,
         "at": report.seen.at,
         "healthy": not report.problems,
         "problems": [asdict(problem) for problem in report.problems],
         "notes": [asdict(note) for note in report.notes],
-        "pair": None
-        if not report.outputs.is_pair
-        else {
-            "active": report.active,
-            "standby": report.standby,
-            "havips": [_havip(one) for one in report.havips],
-            "sync": [asdict(one) for one in report.sync],
-            "last_switch": None if found is None else {"proxy": found[0], **asdict(found[1])},
-        },
+        "pair": pairs[0] if pairs else None,
+        "pairs": pairs,
         "hosts": {
             **{name: _host(host) for name, host in report.seen.hosts.items()},
             **{name: {"silent": reason} for name, reason in report.seen.silent.items()},
         },
+    }
+
+
+def _pair(report: Report, pair: PairReport) -> Json:
+    found = last_switch(report, pair)
+    return {
+        "number": pair.pair.number,
+        "active": pair.active,
+        "standby": pair.standby,
+        "havips": [_havip(one) for one in pair.havips],
+        "sync": [asdict(one) for one in pair.sync],
+        "last_switch": None if found is None else {"proxy": found[0], **asdict(found[1])},
     }
 
 

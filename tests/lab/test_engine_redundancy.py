@@ -78,7 +78,7 @@ class Stack:
                 first = [aws.ec2.Eip("stays-alone", domain="vpc", opts=pulumi.ResourceOptions(hooks=hooks))]
             proxies = [self._proxy(name, redundancy, first) for name in names]
             changed = first[0] if first else proxies[0]
-            pulumi.export("plan", {"redundancy": previous.output(redundancy, changed)})
+            pulumi.export("plan", {"redundancy": previous.output(redundancy, [changed])})
             ssh = {name: {"role": "proxy", "ssh": {"host": f"ssh-of-{name}"}} for name in names}
             pulumi.export("hosts", {**ssh, "func-0": {"role": "func", "ssh": {"host": "elsewhere"}}})
 

@@ -78,6 +78,8 @@ def world(lab: LabUnderTest) -> Iterator[World]:
         for container in containers.values():
             container.remove()
         lab.up()
+        for host in ("func-1", "user-beta"):
+            lab.forget(host)
 
 
 class Talk:

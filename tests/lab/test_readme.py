@@ -79,8 +79,10 @@ def assert_shows_hosts_and_path(said: str) -> None:
 
 def test_the_commands_for_a_running_stack(lab: LabUnderTest) -> None:
     """A promise that a drill does not keep here is the machine's, which runs other tests too: see test_drill.py."""
-    status, runbooks, drill = block("## A running stack")
+    status, apply, cni, runbooks, drill = block("## A running stack")
     assert "one proxy" in run(status, CAUSEWAY_LAB_NAME=lab.name)
+    assert "func-0: routes: unchanged" in run(apply, CAUSEWAY_LAB_NAME=lab.name)
+    assert json.loads(run(cni, CAUSEWAY_LAB_NAME=lab.name))["plugins"][0]["bridge"] == "cw-alpha"
     assert "promised: HaVips do not move" in run(runbooks)
     said = run(drill, may_fail=True, CAUSEWAY_LAB_NAME=lab.name)
     assert "drawn: build/drill/pause.png" in said

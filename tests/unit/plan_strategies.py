@@ -14,7 +14,7 @@ from tests.unit.settings_cases import as_single, base
 # Loaded machines are slow: nothing is timed.
 lightly = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-_TENANTS = 7  # what a proxy of the type below serves
+_TENANTS = 7  # what a proxy of the type below serves; the highest index, too
 _PROXY_TYPE = "c7gn.4xlarge"
 
 
@@ -40,10 +40,21 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def _proxies(draw: st.DrawFn, subnet: IPv4Network) -> dict[str, Any]:
-    """A pair, with its HaVip and its endpoint anywhere else in the subnet."""
-    first = draw(st.integers(FIRST_FREE, subnet.num_addresses - 3))
-    free = [at for at in range(FIRST_FREE, subnet.num_addresses - 1) if at not in (first, first + 1)]
-    havip, endpoint = draw(st.lists(st.sampled_from(free), min_size=2, max_size=2, unique=True))
+    """Pairs, with their HaVips and the endpoint anywhere else in the subnet, as far as that has room for several."""
+    fewer: dict[str, int] = {}
+    pairs = 1
+    if subnet.num_addresses >= 64 and (per_pair := draw(st.sampled_from([0, 2, 3]))):
+        fewer, pairs = {"tenants_per_pair": per_pair}, -(-_TENANTS // per_pair)
+    first = draw(st.integers(FIRST_FREE, subnet.num_addresses - 1 - 2 * pairs))
+    free = range(FIRST_FREE, subnet.num_addresses - 1)
+    taken = {*range(first, first + 2 * pairs)}
+    havip = draw(
+        st.sampled_from(
+            [at for at in free if not taken & {*range(at, at + pairs)} and at + pairs - 1 in free]
+        )
+    )
+    taken |= {*range(havip, havip + pairs)}
+    endpoint = draw(st.sampled_from([at for at in free if at not in taken]))
     ways = [{"way": "own"}, {"way": "endpoint", "endpoint_address": str(subnet[endpoint]), "scheme": "http"}]
     return {
         "redundancy": "pair",
@@ -51,6 +62,7 @@ def _proxies(draw: st.DrawFn, subnet: IPv4Network) -> dict[str, Any]:
             "first_address": str(subnet[first]),
             "havip": str(subnet[havip]),
             "instance_type": _PROXY_TYPE,
+            **fewer,
         },
         "api": draw(st.sampled_from(ways)),
     }

@@ -29,7 +29,8 @@ PRIVATE_KEY = _PAIR.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncrypt
 
 LAB_PAIR = "lab"
 LAB_SINGLE = "lab-single"  # not a file: the lab's stack with one proxy
-ALL_STACKS = [*STACK_FILES, LAB_SINGLE]
+LAB_PAIRS = "lab-pairs"  # nor this: with a second tenant, of the same addresses, on a second pair
+ALL_STACKS = [*STACK_FILES, LAB_SINGLE, LAB_PAIRS]
 Configuration = dict[str, Any]
 Change = Callable[[Configuration], None]
 
@@ -54,7 +55,7 @@ def run_stack(
     known = expected_subnets(configuration) if subnets is None else subnets
     return run_program(
         PROJECT / "__main__.py",
-        stack="lab" if stack == LAB_SINGLE else stack,
+        stack=file_of(stack),
         project="causeway",
         configuration={key: _as_pulumi_keeps_it(value) for key, value in configuration.items()},
         secrets=frozenset({"causeway:private_key"}),
@@ -83,12 +84,27 @@ def become_pair(configuration: Configuration) -> None:
         tenant["havip"] = str(IPv4Network(tenant["cidrs"][0])[100])
 
 
+def file_of(stack: str) -> str:
+    """The stack whose file a stack is made from."""
+    return stack if stack in STACK_FILES else "lab"
+
+
+def get_second_pair(configuration: Configuration) -> None:
+    """The lab's stack gets another tenant, the first one's twin, whose index asks for the next pair."""
+    (alpha,) = configuration["causeway:tenants"]
+    overlay = {"cidr": "10.0.2.0/24", "proxy": "10.0.2.4", "first_func": "10.0.2.3"}
+    beta = {**alpha, "name": "beta", "index": 3, "overlay": overlay, "container_cidr": "10.88.2.0/24"}
+    configuration["causeway:tenants"].append(beta)
+
+
 def stack_configuration(stack: str) -> Configuration:
     """The stack's file with the key pair that the operator adds."""
-    file = "lab" if stack == LAB_SINGLE else stack
-    configuration: Configuration = yaml.safe_load((STACKS / f"Pulumi.{file}.yaml").read_text())["config"]
+    file = STACKS / f"Pulumi.{file_of(stack)}.yaml"
+    configuration: Configuration = yaml.safe_load(file.read_text())["config"]
     if stack == LAB_SINGLE:
         configuration["causeway:redundancy"] = "single"
+    if stack == LAB_PAIRS:
+        get_second_pair(configuration)
     configuration["causeway:access"]["public_key"] = PUBLIC_KEY
     configuration.pop("causeway:private_key_file", None)
     configuration["causeway:private_key"] = PRIVATE_KEY

@@ -26,6 +26,7 @@ OTHER_POLICIES = (
 )
 PROFILE = "aws:iam/instanceProfile:InstanceProfile"
 ACTION = "ec2:AssignPrivateIpAddresses"
+PLATFORM = "platform"
 
 
 def havips_are_only_reserved_and_told(graph: Graph) -> Iterator[str]:
@@ -58,9 +59,10 @@ def every_havip_is_reserved(graph: Graph) -> Iterator[str]:
             if entry["inputs"]["tags"]["causeway:tenant"] == tenant
         }
         subnets[tenant] = subnet
-        assert described["user_enis"].keys() == set(graph.outputs["plan"]["proxies"])
+        assert described["user_enis"].keys() == set(_pair_of(graph, described)["proxies"])
     for owner, address in _havips(graph).items():
-        if (subnets[owner], f"{address}/32") not in reserved:
+        where = subnets[PLATFORM if owner.startswith(PLATFORM) else owner]
+        if (where, f"{address}/32") not in reserved:
             yield owner
 
 
@@ -132,25 +134,32 @@ def endpoints_are_for_proxies_only(graph: Graph) -> Iterator[str]:
 
 
 def proxies_stand_apart(graph: Graph) -> Iterator[str]:
-    """In one spread placement group."""
-    spread = [
-        key for key, entry in graph.of_type(PLACEMENT).items() if entry["inputs"]["strategy"] == "spread"
-    ]
-    for proxy in graph.outputs["plan"]["proxies"]:
-        key = f"{INSTANCE}::{proxy}-instance"
-        entry = graph.resources[key]
-        if "placementGroup" not in entry["inputs"] or not set(spread) & set(entry["dependsOn"]):
-            yield key
+    """Those of a pair in one spread placement group, which is no other pair's: it takes seven instances."""
+    taken: set[str] = set()
+    for pair in graph.outputs["plan"]["pairs"]:
+        made = graph.of_type(PLACEMENT).items()
+        groups = {key for key, entry in made if entry["inputs"]["strategy"] == "spread"} - taken
+        for proxy in pair["proxies"]:
+            key = f"{INSTANCE}::{proxy}-instance"
+            entry = graph.resources[key]
+            groups &= set(entry["dependsOn"])
+            if "placementGroup" not in entry["inputs"] or not groups:
+                yield key
+        taken |= groups
 
 
 def a_pair_is_changed_one_proxy_at_a_time(graph: Graph) -> Iterator[str]:
     """What a proxy is told waits until it has stepped aside, and that waits until the proxy before is ready.
 
-    The instances themselves wait for nobody: the first time all are made at once.
+    The instances themselves wait for nobody: the first time all are made at once. Nor does a pair for another.
     """
-    proxies = graph.outputs["plan"]["proxies"]
-    if len(proxies) < 2:
-        return
+    for pair in graph.outputs["plan"]["pairs"]:
+        if len(pair["proxies"]) == 2:
+            others = set(graph.outputs["plan"]["proxies"]) - set(pair["proxies"])
+            yield from _not_in_turn(graph, pair["proxies"], others)
+
+
+def _not_in_turn(graph: Graph, proxies: list[str], others: set[str]) -> Iterator[str]:
     before: str | None = None
     for proxy in proxies:
         aside, ready = (f"{COMMAND}::{proxy}-{step}" for step in ("steps-aside", "ready"))
@@ -159,6 +168,8 @@ def a_pair_is_changed_one_proxy_at_a_time(graph: Graph) -> Iterator[str]:
             waits_for = _all_before(graph, key)
             if (key != aside and aside not in waits_for) or (before is not None and before not in waits_for):
                 yield key
+            if any(f"{COMMAND}::{other}-ready" in waits_for for other in others):
+                yield key
         if not {key for key in told if key != ready} <= _all_before(graph, ready):
             yield ready
         if any(key.startswith(COMMAND) for key in _all_before(graph, f"{INSTANCE}::{proxy}-instance")):
@@ -166,10 +177,14 @@ def a_pair_is_changed_one_proxy_at_a_time(graph: Graph) -> Iterator[str]:
         before = ready
 
 
+def _pair_of(graph: Graph, tenant: Json) -> Json:
+    return next(pair for pair in graph.outputs["plan"]["pairs"] if pair["number"] == tenant["pair"])
+
+
 def _havips(graph: Graph) -> dict[str, str]:
-    """By owner."""
+    """By owner; the platform's of a further pair with its number."""
     havips = {name: tenant["havip"] for name, tenant in graph.outputs["tenants"].items()}
-    havips["platform"] = graph.outputs["plan"]["havip"]
+    havips |= {f"{PLATFORM}-{pair['number']}": pair["havip"] for pair in graph.outputs["plan"]["pairs"]}
     return {owner: address for owner, address in havips.items() if address is not None}
 
 

@@ -36,7 +36,7 @@ def test_reference_network() -> None:
         ("func-1", "192.168.80.9"),
         ("func-2", "192.168.80.10"),
     ]
-    assert plan.tunnel_remote == plan.proxies[0].address == IPv4Address("192.168.4.4")
+    assert plan.remote_of(plan.tenants[0]) == plan.proxies[0].address == IPv4Address("192.168.4.4")
     assert plan.tunnel_mtu == 8973
     assert plan.architecture == "amd64"
     assert plan.bastion is None
@@ -79,12 +79,12 @@ def test_the_user_eni_of_a_created_network_never_takes_the_instances_address() -
 
 def test_pair() -> None:
     plan = plan_of(base("pair"))
-    assert plan.pair is not None
+    (pair,) = plan.pairs
     assert [(host.name, str(host.address)) for host in plan.proxies] == [
         ("proxy-0", "192.168.4.4"),
         ("proxy-1", "192.168.4.5"),
     ]
-    assert plan.tunnel_remote == plan.pair.havip == IPv4Address("192.168.4.100")
+    assert pair.remote == pair.havip == IPv4Address("192.168.4.100")
     zero, one = plan.proxies
     assert (plan.peer_of(zero), plan.peer_of(one)) == (one, zero)
     assert [str(sync_interface(proxy)) for proxy in plan.proxies] == ["169.254.254.1/30", "169.254.254.2/30"]
@@ -101,7 +101,7 @@ def test_pair() -> None:
 
 def test_a_single_proxy_has_no_peer_and_no_havip() -> None:
     plan = plan_of(base())
-    assert plan.pair is None
+    assert plan.takeover is None
     assert plan.peer_of(plan.proxies[0]) is None
     assert {tenant.havip for tenant in plan.tenants} == {None}
 
@@ -111,6 +111,37 @@ def test_becoming_a_pair_moves_nobody() -> None:
     assert pair.proxies[:1] == single.proxies
     for before, after in zip(single.tenants, pair.tenants, strict=True):
         assert after.user_eni_addresses[:1] == before.user_eni_addresses
+
+
+@pytest.mark.parametrize("redundancy", ["pair", "single"])
+def test_a_further_pair_is_made_where_one_is_full(redundancy: str) -> None:
+    """c6in.large has two ENIs to spare. A tenant's place follows from its index, whoever else is there."""
+    config = base("pair") | {"redundancy": redundancy}
+    config["tenants"][1]["index"] = 4
+    plan = plan_of(config)
+    alpha, beta = plan.tenants
+    assert [(tenant.pair, tenant.slot) for tenant in (alpha, beta)] == [(0, 1), (1, 2)]
+    assert [pair.suffix for pair in plan.pairs] == ["", "-1"]
+    second = plan.pair_numbered(1)
+    both = [("proxy-2", "192.168.4.6"), ("proxy-3", "192.168.4.7")]
+    assert [(proxy.name, str(proxy.address)) for proxy in second.proxies] == both[: plan.redundancy.proxies]
+    assert str(plan.remote_of(beta)) == ("192.168.4.101" if redundancy == "pair" else "192.168.4.6")
+    assert plan.tenants_of(1) == (beta,)
+    if redundancy == "pair":
+        assert [plan.peer_of(proxy) for proxy in second.proxies] == [*reversed(second.proxies)]
+
+
+def test_only_pairs_that_have_tenants_are_made_but_always_the_first() -> None:
+    config = base("pair")
+    del config["tenants"][0]
+    config["tenants"][0]["index"] = 7
+    assert [pair.number for pair in plan_of(config).pairs] == [0, 3]
+
+
+def test_fewer_tenants_on_a_pair_than_there_are_enis() -> None:
+    config = base("pair")
+    config["proxy"]["tenants_per_pair"] = 1
+    assert [(tenant.pair, tenant.slot) for tenant in plan_of(config).tenants] == [(0, 1), (1, 1)]
 
 
 @pytest.mark.parametrize(
@@ -131,19 +162,19 @@ def test_api_of_the_region(region: str, scheme: str, url: str, service: str) -> 
     put(config, "aws:region", region)
     put(config, "availability_zone", f"{region}a")
     put(config, "api.scheme", scheme)
-    pair = plan_of(config).pair
-    assert pair is not None
-    assert (pair.api.url, pair.api.service) == (url, service)
-    assert pair.api.port == (443 if scheme == "https" else 80)
-    assert str(pair.api.endpoint_address) == "192.168.4.200"
+    takeover = plan_of(config).takeover
+    assert takeover is not None
+    assert (takeover.api.url, takeover.api.service) == (url, service)
+    assert takeover.api.port == (443 if scheme == "https" else 80)
+    assert str(takeover.api.endpoint_address) == "192.168.4.200"
 
 
 def test_a_way_of_the_operators_has_no_fixed_address() -> None:
     config = base("pair")
     put(config, "api", {"way": "own"})
-    pair = plan_of(config).pair
-    assert pair is not None
-    assert pair.api.endpoint_address is None
+    takeover = plan_of(config).takeover
+    assert takeover is not None
+    assert takeover.api.endpoint_address is None
 
 
 def test_overlay_is_used_to_its_last_address() -> None:

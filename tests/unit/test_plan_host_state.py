@@ -201,7 +201,7 @@ def test_a_tenant_without_eni_is_an_error(plan: Plan) -> None:
 
 
 def test_forwarding(plan: Plan) -> None:
-    assert forward_state(plan)["tenants"][0] == {
+    assert forward_state(plan, plan.proxies[0])["tenants"][0] == {
         "tenant": "alpha",
         "namespace": "tenant-alpha",
         "tunnel": "mgre1",
@@ -320,46 +320,44 @@ def test_only_a_pairs_proxies_need_what_makes_a_pair(pair: Plan) -> None:
 
 @lightly
 @given(configurations())
-def test_both_ends_of_every_tunnel_agree(config: dict[str, object]) -> None:
-    """Which of a pair's proxies is at the other end then, is AWS's to say."""
+def test_both_ends_of_every_sync_link_agree(config: dict[str, object]) -> None:
     plan = make_plan(load_settings(config), "test")
-    for proxy in (tunnel_state(plan, each) for each in plan.proxies):
-        shared = [tunnel for tunnel in proxy["tunnels"] if tunnel["remote"] is None]
-        for host in plan.func_hosts:
-            func = tunnel_state(plan, host)
-            assert func["own"] == func["local"]
-            for near, far in zip(func["tunnels"], shared, strict=True):
-                assert (near["key"], near["remote"]) == (far["key"], proxy["local"])
-                overlay = near["address"].split("/")[0]
-                assert {"overlay": overlay, "underlay": func["local"]} in far["peers"]
+    for pair in plan.pairs:
+        links = [
+            [tunnel for tunnel in tunnel_state(plan, proxy)["tunnels"] if tunnel["remote"] is not None]
+            for proxy in pair.proxies
+        ]
+        syncs = [sync_state(plan, proxy)["tenants"] for proxy in pair.proxies]
+        if plan.takeover is None:
+            assert links == [[]]
+            assert syncs == [[]]
+            continue
+        assert len(links[0]) == len(syncs[0]) == len(plan.tenants_of(pair.number))
+        for here, there in ((0, 1), (1, 0)):
+            for link, far, sync in zip(links[here], links[there], syncs[here], strict=True):
+                assert link["remote"] == tunnel_state(plan, pair.proxies[there])["own"]
+                assert (link["key"], link["namespace"]) == (far["key"], sync["namespace"])
+                assert link["device"] == far["device"] == sync["device"]
+                own, other = (each["address"].split("/")[0] for each in (link, far))
+                assert (sync["address"], sync["peer"]) == (own, other)
 
 
 @lightly
 @given(configurations())
-def test_both_ends_of_every_sync_link_agree(config: dict[str, object]) -> None:
+def test_both_ends_of_every_tunnel_agree(config: dict[str, object]) -> None:
+    """A func host's remote is where a pair listens that has the tenant, and knows the func host."""
     plan = make_plan(load_settings(config), "test")
-    links = [
-        [tunnel for tunnel in tunnel_state(plan, proxy)["tunnels"] if tunnel["remote"] is not None]
-        for proxy in plan.proxies
-    ]
-    syncs = [sync_state(plan, proxy)["tenants"] for proxy in plan.proxies]
-    if plan.pair is None:
-        assert links == [[]]
-        assert syncs == [[]]
-        return
-    assert len(links[0]) == len(syncs[0]) == len(plan.tenants)
-    for here, there in ((0, 1), (1, 0)):
-        for link, far, sync in zip(links[here], links[there], syncs[here], strict=True):
-            assert link["remote"] == tunnel_state(plan, plan.proxies[there])["own"]
-            assert (link["key"], link["namespace"], link["device"]) == (
-                far["key"],
-                sync["namespace"],
-                sync["device"],
-            )
-            assert (sync["address"], sync["peer"]) == (
-                link["address"].split("/")[0],
-                far["address"].split("/")[0],
-            )
+    host = plan.func_hosts[-1]
+    states = {pair.number: tunnel_state(plan, pair.proxies[0]) for pair in plan.pairs}
+    for tunnel, tenant in zip(tunnel_state(plan, host)["tunnels"], plan.tenants, strict=True):
+        there = states[tenant.pair]
+        assert tunnel["remote"] == there["local"]
+        (far,) = [each for each in there["tunnels"] if each["key"] == tunnel["key"]]
+        peer = {"overlay": tunnel["address"].split("/")[0], "underlay": str(host.address)}
+        assert peer in far["peers"]
+    assert (
+        sum(len(state["tunnels"]) for state in states.values()) == len(plan.tenants) * plan.redundancy.proxies
+    )
 
 
 @lightly
@@ -369,8 +367,12 @@ def test_states_are_json(config: dict[str, object]) -> None:
     host = plan.func_hosts[-1]
     macs = {tenant.name: f"02:00:00:00:00:{tenant.index:02x}" for tenant in plan.tenants}
     ids = {name: f"eni-{mac}" for name, mac in macs.items()}
-    states: list[object] = [tunnel_state(plan, host), routes_state(plan, host), forward_state(plan)]
+    states: list[object] = [tunnel_state(plan, host), routes_state(plan, host), container_state(plan, host)]
     for proxy in plan.proxies:
         states += [tunnel_state(plan, proxy), user_eni_state(plan, proxy, macs), nat_state(plan, proxy)]
-        states += [sync_state(plan, proxy), pair_state(plan, proxy, "eni-1", ids, macs)]
+        states += [
+            forward_state(plan, proxy),
+            sync_state(plan, proxy),
+            pair_state(plan, proxy, "eni-1", ids, macs),
+        ]
     assert json.loads(json.dumps(states)) == states

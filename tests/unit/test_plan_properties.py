@@ -40,8 +40,9 @@ def addresses_of_platform(plan: Plan) -> Iterator[IPv4Address]:
         yield from tenant.func_overlay_addresses
         if gateway := container_gateway(tenant):
             yield gateway.ip
-    if plan.pair:
-        yield from filter(None, (plan.pair.havip, plan.pair.api.endpoint_address))
+    yield from filter(None, (pair.havip for pair in plan.pairs))
+    if plan.takeover:
+        yield from filter(None, [plan.takeover.api.endpoint_address])
     if plan.platform.nat_gateway_address:
         yield plan.platform.nat_gateway_address
 
@@ -103,13 +104,13 @@ def test_everything_lies_in_its_network(config: Config) -> None:
         if isinstance(tenant.network, CreatedNetwork):
             first, last = free(tenant.network.subnet_cidr)
             assert first <= tenant.network.instance_address <= last
-            assert len(tenant.user_eni_addresses) == len(plan.proxies)
+            assert len(tenant.user_eni_addresses) == plan.redundancy.proxies
             assert all(eni and first <= eni <= last for eni in tenant.user_eni_addresses)
             assert tenant.havip is None or first <= tenant.havip <= last
-    if plan.pair:
-        first, last = free(platform.proxy_subnet)
-        assert first <= plan.pair.havip <= last
-        assert first <= (plan.pair.api.endpoint_address or first) <= last
+    first, last = free(platform.proxy_subnet)
+    assert all(first <= (pair.havip or first) <= last for pair in plan.pairs)
+    if plan.takeover:
+        assert first <= (plan.takeover.api.endpoint_address or first) <= last
 
 
 @lightly
@@ -145,16 +146,31 @@ def test_overlay_and_underlay_addresses_map_one_to_one(config: Config) -> None:
 def test_a_pair_has_havips_and_a_single_proxy_has_none(config: Config) -> None:
     plan = plan_of(config)
     havips = [tenant.havip for tenant in plan.tenants]
-    assert len(plan.proxies) == (2 if plan.pair else 1)
-    assert all(havips) if plan.pair else not any(havips)
-    assert plan.tunnel_remote == (plan.pair.havip if plan.pair else plan.proxies[0].address)
+    for pair in plan.pairs:
+        assert len(pair.proxies) == (2 if plan.takeover else 1)
+        assert pair.remote == (pair.havip if plan.takeover else pair.proxies[0].address)
+    assert all(havips) if plan.takeover else not any(havips)
+
+
+@lightly
+@given(configurations())
+def test_every_tenant_has_a_place_of_its_own_on_one_pair(config: Config) -> None:
+    plan = plan_of(config)
+    places = [(tenant.pair, tenant.slot) for tenant in plan.tenants]
+    assert len(places) == len(set(places))
+    assert all(1 <= tenant.slot <= plan.tenants_per_pair for tenant in plan.tenants)
+    assert sorted(tenant.name for pair in plan.pairs for tenant in plan.tenants_of(pair.number)) == sorted(
+        tenant.name for tenant in plan.tenants
+    )
 
 
 @lightly
 @given(configurations())
 def test_losing_the_other_proxy_renumbers_nobody(config: Config) -> None:
     before, after = plan_of(config), plan_of(as_single(config))
-    assert (after.proxies, after.func_hosts) == (before.proxies[:1], before.func_hosts)
+    assert after.func_hosts == before.func_hosts
+    for one, two in zip(after.pairs, before.pairs, strict=True):
+        assert (one.number, one.proxies) == (two.number, two.proxies[:1])
     for old, new in zip(before.tenants, after.tenants, strict=True):
         assert new == replace(old, havip=None, user_eni_addresses=old.user_eni_addresses[:1])
 
@@ -166,7 +182,7 @@ def test_fewer_hosts_renumber_nobody(config: Config, data: st.DataObject) -> Non
     fewer["func_hosts"]["count"] = data.draw(st.integers(1, config["func_hosts"]["count"]))
     before, after = plan_of(config), plan_of(fewer)
     assert after.func_hosts == before.func_hosts[: len(after.func_hosts)]
-    assert (after.proxies, after.bastion, after.pair) == (before.proxies, before.bastion, before.pair)
+    assert (after.pairs, after.bastion) == (before.pairs, before.bastion)
     for old, new in zip(before.tenants, after.tenants, strict=True):
         assert new.func_overlay_addresses == old.func_overlay_addresses[: len(after.func_hosts)]
         assert new.proxy_overlay_address == old.proxy_overlay_address

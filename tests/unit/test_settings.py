@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from components.instance_types import INSTANCE_TYPES, Architecture, smallest_with
 from components.plan import Redundancy
 from components.settings import ConfigurationError, load_settings, warnings_about
 from tests.unit.plan_strategies import configurations, lightly
@@ -130,8 +129,8 @@ def test_a_stack_may_have_no_tenants_yet() -> None:
         ("access.operator_cidrs", ["10.0.0.0/7"], False),
         ("access.operator_cidrs", ["11.0.0.0/9", "11.128.0.0/9"], True),
         ("access.operator_cidrs", ["11.0.0.0/9", "11.128.0.0/9", "12.0.0.0/32"], False),
-        ("tenants[1].index", 2, True),
-        ("tenants[1].index", 3, False),
+        ("tenants[1].index", 96, True),  # on pair 47, whose proxies end before the first HaVip
+        ("tenants[1].index", 97, False),
         ("tenants[0].name", "a" * 32, True),
         ("tenants[0].name", "a" * 33, False),
         ("proxy.havip", "192.168.4.254", True),
@@ -175,15 +174,6 @@ def test_many_broken_tenants_are_told_in_reasonable_time() -> None:
     config = base()
     config["tenants"] = [deepcopy(config["tenants"][0]) for _ in range(1000)]
     assert len(problems_of(config)) >= 3 * 999
-
-
-@pytest.mark.parametrize("wanted", range(1, 15))
-def test_larger_types_are_the_smallest_that_do(wanted: int) -> None:
-    name = smallest_with(INSTANCE_TYPES, Architecture.ARM64, wanted, like="c7gn.medium")
-    assert name is not None
-    assert name.startswith("c7gn.")
-    assert INSTANCE_TYPES[name].spare_enis >= wanted
-    assert smallest_with(INSTANCE_TYPES, Architecture.ARM64, 99, like="c7gn.medium") is None
 
 
 @lightly

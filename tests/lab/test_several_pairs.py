@@ -1,0 +1,70 @@
+"""A tenant whose index asks for a second pair: it is made with the tenant, serves it alone, and goes with it.
+
+func-0 ══ key 1 ══▶ proxy-0 [tenant-alpha] ── user-alpha 172.16.101.4
+       ══ key 3 ══▶ proxy-2 [tenant-beta] ─── user-beta  172.16.101.4
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.lab.conftest import LabUnderTest, client_options
+from tests.lab.pair_lab import ops_status
+
+pytestmark = pytest.mark.lab
+
+Json = Any
+BETA_ON_SECOND = (
+    "tenants[1]={name: beta, index: 3, cidrs: [172.16.101.0/24], create: {vpc_cidr: 172.16.0.0/16, "
+    "subnet_cidr: 172.16.101.0/24, instance_address: 172.16.101.4, instance_type: t3.small}, "
+    "havip: 172.16.101.100, container_cidr: 10.88.2.0/24, "
+    "overlay: {cidr: 10.0.2.0/24, proxy: 10.0.2.4, first_func: 10.0.2.3}}"
+)
+WAY = "curl --silent --fail --max-time 5 --interface {} http://172.16.101.4:8080"
+
+
+@pytest.fixture(scope="module")
+def second(lab: LabUnderTest) -> Iterator[Json]:
+    """Up with both; the outputs."""
+    try:
+        yield lab.up("--config", BETA_ON_SECOND)["outputs"]
+    finally:
+        lab.up()
+        for host in ("proxy-2", "user-beta"):
+            lab.forget(host)
+
+
+def test_each_tenant_is_reached_by_its_own_pair(lab: LabUnderTest, second: Json) -> None:
+    assert [pair["proxies"] for pair in second["plan"]["pairs"]] == [["proxy-0"], ["proxy-2"]]
+    for name, source, proxy in (("alpha", "10.0.0.3", "proxy-0"), ("beta", "10.0.2.3", "proxy-2")):
+        seen = json.loads(lab.succeed("func-0", WAY.format(source)))["client"]
+        assert seen == second["tenants"][name]["user_enis"][proxy]["private_address"]
+    assert lab.succeed("proxy-0", "ls /run/netns") == "tenant-alpha\n"
+    assert lab.succeed("proxy-2", "ls /run/netns") == "tenant-beta\n"
+    assert ops_status(lab)["problems"] == []
+
+
+def test_a_pair_that_is_lost_takes_no_other_along(lab: LabUnderTest, second: Json) -> None:
+    assert second
+    lab.command("fault", "hang", "proxy-2")
+    try:
+        lab.fail("func-0", WAY.format("10.0.2.3"))
+        lab.succeed("func-0", WAY.format("10.0.0.3"))
+    finally:
+        lab.command("fault", "resume", "proxy-2")
+    lab.succeed("func-0", WAY.format("10.0.2.3"))
+
+
+def test_it_goes_with_its_last_tenant_and_leaves_nothing(lab: LabUnderTest, second: Json) -> None:
+    ec2: Any = boto3.client("ec2", **client_options(lab.status()))  # type: ignore[call-overload]
+    eni = second["tenants"]["beta"]["user_enis"]["proxy-2"]["id"]
+    (found,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[eni])["NetworkInterfaces"]
+    lab.up()
+    assert [host["name"] for host in lab.status()["hosts"]] == ["func-0", "proxy-0", "user-alpha"]
+    assert found["VpcId"] not in {vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]}
+    lab.succeed("func-0", WAY.format("10.0.0.3"))
