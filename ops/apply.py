@@ -11,7 +11,6 @@ from ops.stack import Stack
 
 APPLY_LINE = "sudo -n /opt/causeway/apply"
 APPLY_DEADLINE_S = 120.0
-AT_ONCE = 32
 
 
 def chosen(stack: Stack, names: Sequence[str]) -> tuple[str, ...]:
@@ -26,8 +25,8 @@ def chosen(stack: Stack, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def apply(stack: Stack, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each host with what it says, in order; all at once. OpsError at the first that failed."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    """Each host with what it says, in order; many at a time. OpsError at the first that failed."""
+    with ThreadPoolExecutor(stack.at_once) as pool:
         asked = [(name, pool.submit(_apply, stack, name)) for name in names]
         for name, future in asked:
             yield name, future.result()

@@ -57,8 +57,10 @@ def status(
     from ops.status.compare import compare
     from ops.status.gather import look
 
+    progress = Console(stderr=True, highlight=False, soft_wrap=True)
     with opened(stack, lab, key) as running:
-        report = compare(running.outputs, look(running, closely=True))
+        seen = look(running, closely=True, say=lambda text: progress.print(f"  [dim]{text}[/]"))
+        report = compare(running.outputs, seen)
     if as_json:
         print(json.dumps(show.as_json(report), indent=2))
     else:

@@ -38,6 +38,7 @@ class Stack(ABC):
 
     label: str  # as it is named to a person
     outputs: Outputs
+    at_once = 32  # hosts that are asked something at the same time
 
     def __init__(self) -> None:
         self.hosts = Sessions(self.log_in)
@@ -84,6 +85,8 @@ class Stack(ABC):
 
 class LabStack(Stack):
     """The stack of a lab on this machine."""
+
+    at_once = 2 * (os.cpu_count() or 1)  # they share this machine's cores
 
     def __init__(self, name: str) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ unset PYTHONDONTWRITEBYTECODE
 pytest=(.venv/bin/python -m pytest -q "$@")
 shopt -s nullglob
 forking=(tests/lab/test_{fabric,metadata,machine}_*.py)
-others=("${forking[@]}" tests/lab/test_{drill,pair}.py)
+others=("${forking[@]}" tests/lab/test_{drill,pair,pair_tenants}.py)
 kernel=(tests/hostscripts/test_{pair,sync,tenants_change,told}.py)
 
 # With -k a lane may have nothing to run: pytest's 5.

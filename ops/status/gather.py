@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,18 +15,31 @@ from ops.status.seen import ApiEni, HostSeen, Seen
 from ops.status.told import host_seen
 
 LOOK_DEADLINE_S = 20.0
-AT_ONCE = 32
+SAY_EVERY_S = 2.0
+NAMED = 5
 
 
-def look(stack: Stack, hosts: tuple[str, ...] | None = None, *, closely: bool = False) -> Seen:
+def look(
+    stack: Stack,
+    hosts: tuple[str, ...] | None = None,
+    *,
+    closely: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Seen:
     """What is; `hosts`: these alone, else all that there is a way to.
 
     `closely`: whether each host compares its kernel with what was applied, which takes it a second of processor time.
+    `say` is told whom we wait for, every other second.
     """
     wanted = hosts if hosts is not None else tuple(n for n, h in stack.outputs.hosts.items() if h.ssh)
-    with ThreadPoolExecutor(min(AT_ONCE, len(wanted) + 1)) as pool:
-        api = pool.submit(ask_api, stack)
+    with ThreadPoolExecutor(1) as apart, ThreadPoolExecutor(stack.at_once) as pool:
+        api = apart.submit(ask_api, stack)
         asked = {name: pool.submit(ask_host, stack, name, closely=closely) for name in wanted}
+        while waiting := [name for name, future in asked.items() if not future.done()]:
+            if wait([asked[name] for name in waiting], timeout=SAY_EVERY_S).not_done:
+                say(
+                    f"{len(asked) - len(waiting)} of {len(asked)} hosts have answered; waiting for {shown(waiting)}"
+                )
         answers = {name: future.result() for name, future in asked.items()}
         enis = api.result()
     return Seen(
@@ -35,6 +49,12 @@ def look(stack: Stack, hosts: tuple[str, ...] | None = None, *, closely: bool = 
         api_error=enis if isinstance(enis, str) else None,
         at=time.time(),
     )
+
+
+def shown(names: list[str]) -> str:
+    """The first of them, and how many more."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def ask_host(stack: Stack, name: str, *, closely: bool = False) -> HostSeen | str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from ops.errors import OpsError
 from ops.outputs import parse_outputs
-from ops.status import show
+from ops.status import gather, show
 from ops.status.compare import compare
 from ops.status.gather import look
 from ops.status.seen import ApiEni, Concern, Connections, Seen, Sync
@@ -291,9 +292,29 @@ class Answering:
     outputs = pair.outputs()
 
     def __init__(self, answers: Callable[[], str]) -> None:
+        self.at_once = 2
         self.hosts = SimpleNamespace(succeed=lambda *_, **__: answers())
         pages = SimpleNamespace(paginate=lambda **_: [])
         self.ec2 = SimpleNamespace(get_paginator=lambda _: pages)
+
+
+def test_who_waits_is_told_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "SAY_EVERY_S", 0.01)
+    told: list[str] = []
+    answered = threading.Event()
+
+    def answers() -> str:
+        assert answered.wait(10)
+        return json.dumps(PLAIN)
+
+    def say(text: str) -> None:
+        told.append(text)
+        answered.set()
+
+    stack: Any = Answering(answers)
+    look(stack, ("func-0",), say=say)
+    assert told[0] == "0 of 1 hosts have answered; waiting for func-0"
+    assert gather.shown([f"func-{n}" for n in range(9)]).endswith("func-4 and 4 more")
 
 
 @pytest.mark.parametrize("printed", HOSTILE.values(), ids=HOSTILE.keys())

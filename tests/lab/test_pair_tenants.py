@@ -1,0 +1,73 @@
+"""A pair with three tenants that have the same addresses, and a second pair beside it: whatever fails, all HaVips move.
+
+For `make pair`: nothing else should run on the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab.paths import PROJECT
+from tests.lab.conftest import PAIR, LabUnderTest, brought_up
+from tests.lab.pair_lab import ops, ops_status
+
+pytestmark = [pytest.mark.lab, pytest.mark.every_scenario]
+
+FILES = PROJECT / "build" / "drill-tenants"  # stay, to look at
+SCENARIOS = ("kill", "hang", "unplug-platform", "unplug-user", "switch", "split", "api-slow", "rolling")
+
+
+def twin(position: int, name: str, index: int) -> str:
+    """One more tenant with all the addresses of alpha."""
+    return (
+        f"tenants[{position}]={{name: {name}, index: {index}, cidrs: [172.16.101.0/24], "
+        "create: {vpc_cidr: 172.16.0.0/16, subnet_cidr: 172.16.101.0/24, instance_address: 172.16.101.4, "
+        "instance_type: t3.small}, user_eni_address: 172.16.101.10, havip: 172.16.101.100, "
+        f"overlay: {{cidr: 10.0.{index}.0/24, proxy: 10.0.{index}.4, first_func: 10.0.{index}.3}}}}"
+    )
+
+
+def settings(*more: str) -> tuple[str, ...]:
+    """As options."""
+    all_of_them = ("proxy.instance_type=c6in.xlarge", twin(1, "beta", 2), twin(2, "gamma", 3), *more)
+    return (*PAIR, *(word for setting in all_of_them for word in ("--config", setting)))
+
+
+@pytest.fixture(scope="module")
+def tenants() -> Iterator[LabUnderTest]:
+    """Three on one pair; c6in.xlarge has three ENIs to spare."""
+    with brought_up("tenants", None, *settings()) as under_test:
+        yield under_test
+
+
+def drill(lab: LabUnderTest, name: str, *words: str) -> None:
+    """Exit status 0 is every bound kept."""
+    where = ("--json", str(FILES / f"{name}.json"), "--pictures", str(FILES))
+    done = ops(lab, "drill", name, *where, *words)
+    print(done.stdout)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_holds_with_three_tenants(tenants: LabUnderTest, name: str) -> None:
+    drill(tenants, name, *settings())
+    status = ops_status(tenants)
+    assert status["problems"] == []
+    (pair,) = status["pairs"]
+    assert [(havip["name"], havip["holder"]) for havip in pair["havips"]] == [
+        (name, pair["active"]) for name in ("platform", "alpha", "beta", "gamma")
+    ]
+
+
+def test_a_second_pair_fails_over_for_itself(tenants: LabUnderTest) -> None:
+    """The last test: it leaves another stack behind."""
+    tenants.up(*settings(twin(3, "delta", 4)))
+    before = ops_status(tenants)
+    assert before["problems"] == []
+    first, second = before["pairs"]
+    drill(tenants, "kill", "--pair", "1", *settings(twin(3, "delta", 4)))
+    after = ops_status(tenants)
+    assert after["problems"] == []
+    assert (after["pairs"][0]["active"], after["pairs"][1]["active"]) == (first["active"], second["standby"])
