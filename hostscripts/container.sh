@@ -67,7 +67,8 @@ readonly CHAINS='
     iifname "cw-*" jump to_host
   }
   chain to_host {
-    ct direction reply ct state established,related accept
+    # Of a connection that the host has to a container of this bridge: an ICMP error may name any other one as its cause.
+    ct direction reply ct state established,related iifname . ct original ip daddr @homes accept
     icmp type echo-request fib daddr . iif type local accept
     counter name dropped drop
   }

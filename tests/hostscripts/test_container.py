@@ -140,6 +140,56 @@ def test_a_container_does_not_pass_for_the_host(host: Sandbox) -> None:
     host.run("ip -n a1 addr del 10.0.0.3/32 dev eth0")
 
 
+# An ICMP error (port unreachable) about a datagram that the host has sent to the platform.
+ERROR_OF_NOBODY = """
+import socket, struct
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+ends = socket.inet_aton("192.168.80.8") + socket.inet_aton("192.168.80.1")
+head = struct.pack("!BBHHHBB", 0x45, 0, 28, 7, 0, 64, 17)
+head = head + struct.pack("!H", checksum(head + b"\\0\\0" + ends)) + ends
+inner = head + struct.pack("!HHHH", 4444, 4789, 8, 0)
+body = struct.pack("!L", 0) + inner
+icmp = struct.pack("!BBH", 3, 3, checksum(b"\\x03\\x03\\0\\0" + body)) + body
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+raw.sendto(icmp, ("192.168.80.8", 0))
+"""
+HOSTS_SOCKET = """
+import socket, sys
+talker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+talker.bind(("192.168.80.8", 4444))
+talker.connect(("192.168.80.1", 4789))
+talker.send(b"hello")
+print("sent", flush=True)
+sys.stdin.readline()
+print(talker.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), flush=True)
+"""
+
+
+def test_an_icmp_error_about_a_connection_of_the_hosts_is_dropped_and_counted(host: Sandbox) -> None:
+    # So that the platform itself does not say that nobody listens.
+    host.run(
+        "nft 'add table ip quiet; add chain ip quiet in { type filter hook input priority 0; policy drop; }'",
+        "platform",
+    )
+    try:
+        talker = host.start([sys.executable, "-c", HOSTS_SOCKET])
+        assert talker.stdin
+        assert talker.stdout
+        assert talker.stdout.readline() == "sent\n"
+        before = dropped(host)
+        host.run([sys.executable, "-c", ERROR_OF_NOBODY], "a1")
+        assert dropped(host) > before
+        talker.stdin.write("\n")
+        talker.stdin.flush()
+        assert talker.stdout.readline() == "0\n"
+    finally:
+        host.run("nft delete table ip quiet", "platform")
+
+
 def test_ipv6_ends_at_the_bridge(host: Sandbox) -> None:
     before = dropped(host)
     host.run("ip -n a1 addr add fe80::5/64 dev eth0 nodad")
