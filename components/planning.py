@@ -34,13 +34,15 @@ from components.validation.ranges import free, nested
 
 def make_plan(settings: Settings, stack: str) -> Plan:
     """The plan of a stack. The same settings and name give the same plan."""
+    proxy_type = known_instance_types(settings)[settings.proxy.instance_type]
+    per_pair = settings.proxy.tenants_per_pair or proxy_type.spare_enis
     return Plan(
         stack=stack,
         region=settings.region,
         availability_zone=settings.availability_zone,
         redundancy=settings.redundancy,
         ami=settings.ami,
-        architecture=known_instance_types(settings)[settings.proxy.instance_type].architecture,
+        architecture=proxy_type.architecture,
         underlay_mtu=settings.underlay_mtu,
         install_packages=settings.install_packages,
         pod_cidr=settings.func_hosts.pod_cidr,
@@ -48,11 +50,11 @@ def make_plan(settings: Settings, stack: str) -> Plan:
         platform=_platform(settings),
         access=_access(settings),
         bastion=_bastion(settings),
-        pairs=_pairs(settings),
-        tenants_per_pair=_tenants_per_pair(settings),
+        pairs=_pairs(settings, per_pair),
+        tenants_per_pair=per_pair,
         takeover=_takeover(settings),
         func_hosts=_func_hosts(settings),
-        tenants=_tenants(settings),
+        tenants=_tenants(settings, per_pair),
         tags={**settings.tags, "Project": "causeway", "Stack": stack},
     )
 
@@ -86,16 +88,10 @@ def _bastion(settings: Settings) -> HostPlan | None:
     )
 
 
-def _pairs(settings: Settings) -> tuple[PairPlan, ...]:
+def _pairs(settings: Settings, per_pair: int) -> tuple[PairPlan, ...]:
     """The first one, and those that tenants are on."""
-    per_pair = _tenants_per_pair(settings)
     numbers = sorted({0, *(place_of(tenant.index, per_pair)[0] for tenant in settings.tenants)})
     return tuple(_pair(settings, number) for number in numbers)
-
-
-def _tenants_per_pair(settings: Settings) -> int:
-    spare_enis = known_instance_types(settings)[settings.proxy.instance_type].spare_enis
-    return settings.proxy.tenants_per_pair or spare_enis
 
 
 def _pair(settings: Settings, number: int) -> PairPlan:
@@ -148,20 +144,22 @@ def _host(role: Role, index: int, first_address: IPv4Address, instance_type: str
     )
 
 
-def _tenants(settings: Settings) -> tuple[TenantPlan, ...]:
+def _tenants(settings: Settings, per_pair: int) -> tuple[TenantPlan, ...]:
     destinations = [At(tenant.name, network) for tenant in settings.tenants for network in tenant.cidrs]
     shared = {network for pair in nested(destinations) for network in pair}
-    return tuple(_tenant(tenant, settings, shared) for tenant in settings.tenants)
+    return tuple(_tenant(tenant, settings, per_pair, shared) for tenant in settings.tenants)
 
 
-def _tenant(tenant: Tenant, settings: Settings, shared: Collection[At[IPv4Network]]) -> TenantPlan:
+def _tenant(
+    tenant: Tenant, settings: Settings, per_pair: int, shared: Collection[At[IPv4Network]]
+) -> TenantPlan:
     subnet = instance = None
     if tenant.create is not None:
         subnet, instance = tenant.create.subnet_cidr, tenant.create.instance_address
     # In a network of the stack's own never AWS's choice: that might be the user instance's address.
     enis = eni_addresses(tenant.user_eni_address, subnet, instance, settings.redundancy.proxies)
     is_pair = settings.redundancy is Redundancy.PAIR
-    pair, slot = place_of(tenant.index, _tenants_per_pair(settings))
+    pair, slot = place_of(tenant.index, per_pair)
     return TenantPlan(
         name=tenant.name,
         index=tenant.index,

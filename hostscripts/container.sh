@@ -91,7 +91,7 @@ main() {
   if [[ $pods != - ]] || ((${#bridges[@]})); then connections_have_more_room; fi
 }
 
-# All tenants' connections are in one table here, with the host's own: an operator's larger one is left.
+# All tenants' connections are in one table here, with the host's own: one that is as large as ours get is left.
 connections_have_more_room() {
   local limit=$ROOT/proc/sys/net/netfilter/nf_conntrack_max
   [[ ! -f $limit || $(<"$limit") -ge 262144 ]] || connections_have_room 1

@@ -157,7 +157,7 @@ def containers(
     runtime: Annotated[
         Runtime,
         typer.Argument(
-            help="cni: a network configuration per tenant, for /etc/cni/net.d (containerd, CRI-O, podman). docker: a "
+            help="cni: a network configuration per tenant, for /etc/cni/net.d (nerdctl, podman). docker: a "
             "command per tenant. kubernetes: ip-masq-agent, where every pod may reach every tenant."
         ),
     ],

@@ -2,7 +2,7 @@
 
 | runtime | what it gets | whose a container is |
 |---|---|---|
-| containerd, CRI-O, podman (CNI) | a network configuration list per tenant | by the network it is started with |
+| nerdctl, podman, Firecracker (CNI) | a network configuration list per tenant | by the network it is started with |
 | Docker | a command that makes a network per tenant | by the network it is started with |
 | Kubernetes | ConfigMap and DaemonSet of ip-masq-agent | nobody's: every pod reaches every tenant |
 """

@@ -8,9 +8,7 @@ from ipaddress import IPv4Network
 from components.plan import bridge_name
 from components.validation.draft import At, Draft
 from components.validation.problem import Problem
-from components.validation.ranges import WIDEST
-
-_NARROWEST = 30  # two host addresses: the bridge and one container
+from components.validation.ranges import sized
 
 
 def check(draft: Draft) -> Iterator[Problem]:
@@ -25,15 +23,12 @@ def check(draft: Draft) -> Iterator[Problem]:
 
 
 def _size(range_: At[IPv4Network]) -> Iterator[Problem]:
-    if range_.value.prefixlen > _NARROWEST:
-        yield range_.problem(
-            "is too small: a bridge and one container need two host addresses",
-            "choose one with room for all containers of the tenant on a func host, such as 10.88.0.0/24",
-        )
-    if range_.value.prefixlen < WIDEST:
-        yield range_.problem(
-            f"is too wide: at most /{WIDEST}", "10.88.0.0/24 has room for 253 containers on each func host"
-        )
+    return sized(
+        range_,
+        "a bridge and one container",
+        "choose one with room for all containers of the tenant on a func host, such as 10.88.0.0/24",
+        "10.88.0.0/24 has room for 253 containers on each func host",
+    )
 
 
 def _bridge(draft: Draft, tenant: str, bridges: dict[str, str]) -> Iterator[Problem]:

@@ -70,6 +70,11 @@ class Draft:
         """Whether the key could stand there and does not; a group that is itself missing lacks nothing."""
         return not self.written[key] and key in self.offered
 
+    def empty(self, key: str, rule: str, way_out: str) -> Iterator[Problem]:
+        """The problem of a list that the operator wrote, with nothing in it."""
+        if self.has(key) and not self.each(key):
+            yield Problem(key=key, value="[]", rule=rule, way_out=way_out)
+
     def withdraw(self, key: str) -> None:
         """What stands there is of no use, and that has been said."""
         self.written[key] = False

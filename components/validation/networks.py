@@ -86,13 +86,11 @@ def _size(network: At[IPv4Network]) -> Iterator[Problem]:
 
 def _destinations(draft: Draft, tenant: str) -> Iterator[Problem]:
     key = f"{tenant}.cidrs"
-    if draft.has(key) and not draft.each(key):
-        yield Problem(
-            key=key,
-            value="[]",
-            rule="a tenant without destinations is of no use",
-            way_out="list what func hosts shall reach, such as [172.16.101.0/24]",
-        )
+    yield from draft.empty(
+        key,
+        "a tenant without destinations is of no use",
+        "list what func hosts shall reach, such as [172.16.101.0/24]",
+    )
     destinations = list(draft.all_at(key, IPv4Network))
     for destination in destinations:
         if destination.value.prefixlen < WIDEST:

@@ -9,10 +9,9 @@ from components.validation.addresses import tenant_eni_addresses
 from components.validation.draft import At, Draft
 from components.validation.networks import reached
 from components.validation.problem import Problem
-from components.validation.ranges import WIDEST, nested
+from components.validation.ranges import nested, sized
 
 PODS = "func_hosts.pod_cidr"
-_NARROWEST = 30  # two host addresses: the proxy and one func host
 
 
 def check(draft: Draft) -> Iterator[Problem]:
@@ -35,13 +34,12 @@ def func_address(first: int, proxy: int, index: int) -> int:
 
 
 def _size(overlay: At[IPv4Network]) -> Iterator[Problem]:
-    if overlay.value.prefixlen > _NARROWEST:
-        yield overlay.problem(
-            "is too small: a proxy and one func host need two host addresses",
-            "choose one with room for growth, such as 10.0.0.0/24",
-        )
-    if overlay.value.prefixlen < WIDEST:
-        yield overlay.problem(f"is too wide: at most /{WIDEST}", "10.0.0.0/24 has room for 253 func hosts")
+    return sized(
+        overlay,
+        "a proxy and one func host",
+        "choose one with room for growth, such as 10.0.0.0/24",
+        "10.0.0.0/24 has room for 253 func hosts",
+    )
 
 
 def _ends(draft: Draft, tenant: str, overlay: IPv4Network) -> Iterator[Problem]:

@@ -74,13 +74,9 @@ def _one_network(draft: Draft, tenant: str) -> Iterator[Problem]:
 
 def _subnets(draft: Draft, tenant: str) -> Iterator[Problem]:
     key = f"{tenant}.subnet_ids"
-    if draft.has(key) and not draft.each(key):
-        yield Problem(
-            key=key,
-            value="[]",
-            rule="leaves nothing to choose from",
-            way_out="list subnets of the tenant, one in the stack's zone among them",
-        )
+    yield from draft.empty(
+        key, "leaves nothing to choose from", "list subnets of the tenant, one in the stack's zone among them"
+    )
     yield from _distinct(draft, draft.each(key), str, "leave one of them out")
 
 

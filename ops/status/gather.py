@@ -35,11 +35,10 @@ def look(
     with ThreadPoolExecutor(1) as apart, ThreadPoolExecutor(stack.at_once) as pool:
         api = apart.submit(ask_api, stack)
         asked = {name: pool.submit(ask_host, stack, name, closely=closely) for name in wanted}
-        while waiting := [name for name, future in asked.items() if not future.done()]:
-            if wait([asked[name] for name in waiting], timeout=SAY_EVERY_S).not_done:
-                say(
-                    f"{len(asked) - len(waiting)} of {len(asked)} hosts have answered; waiting for {shown(waiting)}"
-                )
+        while wait(asked.values(), timeout=SAY_EVERY_S).not_done:
+            waiting = [name for name, future in asked.items() if not future.done()]
+            answered = len(asked) - len(waiting)
+            say(f"{answered} of {len(asked)} hosts have answered; waiting for {shown(waiting)}")
         answers = {name: future.result() for name, future in asked.items()}
         enis = api.result()
     return Seen(

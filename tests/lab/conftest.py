@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
+import botocore.config
 import paramiko
 import pytest
 
@@ -142,6 +144,12 @@ def cloud() -> Iterator[LabUnderTest]:
         yield lab
     finally:
         lab.command("down")
+
+
+def ec2_of(lab: LabUnderTest, retries: int = 4) -> Any:
+    """boto3's EC2 client for a lab's API."""
+    patience = botocore.config.Config(retries={"max_attempts": retries})
+    return boto3.client("ec2", config=patience, **client_options(lab.status()))  # type: ignore[call-overload]
 
 
 def client_options(state: dict[str, Any]) -> dict[str, str]:

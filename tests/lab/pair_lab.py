@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from lab.paths import PROJECT
@@ -16,6 +17,25 @@ Json = Any
 PROXIES = ("proxy-0", "proxy-1")
 WELL_S = 180.0  # a boot among it
 COMMAND_S = 900.0
+
+
+def twin(position: int, name: str, index: int) -> str:
+    """A setting: one more tenant with all the addresses of alpha, and containers."""
+    return (
+        f"tenants[{position}]={{name: {name}, index: {index}, cidrs: [172.16.101.0/24], "
+        "create: {vpc_cidr: 172.16.0.0/16, subnet_cidr: 172.16.101.0/24, instance_address: 172.16.101.4, "
+        "instance_type: t3.small}, user_eni_address: 172.16.101.10, havip: 172.16.101.100, "
+        f"container_cidr: 10.88.{index - 1}.0/24, "
+        f"overlay: {{cidr: 10.0.{index - 1}.0/24, proxy: 10.0.{index - 1}.4, first_func: 10.0.{index - 1}.3}}}}"
+    )
+
+
+def drill(lab: LabUnderTest, files: Path, name: str, *words: str) -> None:
+    """A scenario by the real command; exit status 0 is every bound kept. Figures and pictures stay in `files`."""
+    where = ("--json", str(files / f"{name}.json"), "--pictures", str(files))
+    done = ops(lab, "drill", name, *where, *words)
+    print(done.stdout)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 def ops(lab: LabUnderTest, *command: str) -> subprocess.CompletedProcess[str]:

@@ -16,9 +16,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lab.paths import PROJECT
-from tests.lab.conftest import SINGLE, LabUnderTest, wait_until
+from tests.lab.conftest import SINGLE, LabUnderTest, ec2_of, wait_until
 from tests.lab.test_lifecycle import changed
-from tests.lab.test_path import FUNC, HTTP, PROXY, client
+from tests.lab.test_path import FUNC, HTTP, PROXY
 
 pytestmark = pytest.mark.lab
 
@@ -147,7 +147,7 @@ def test_blocked_packets_do_not_pass_until_they_are_unblocked(lab: LabUnderTest)
 
 
 def test_the_api_goes_down_and_comes_back(lab: LabUnderTest) -> None:
-    ec2 = client(lab, retries=0)
+    ec2 = ec2_of(lab, retries=0)
     lab.command("weather", "DescribeVpcs", "--down")
     try:
         with pytest.raises(ClientError, match="Unavailable"):

@@ -13,7 +13,7 @@ import pytest
 from lab.paths import PROJECT
 from ops.drill.catalogue import SCENARIOS
 from tests.lab.conftest import PAIR, LabUnderTest
-from tests.lab.pair_lab import ops, ops_status
+from tests.lab.pair_lab import drill, ops_status
 
 pytestmark = pytest.mark.lab
 
@@ -47,22 +47,14 @@ def second_tenant(pair: LabUnderTest) -> Iterator[tuple[str, ...]]:
     ],
 )
 def test_what_a_scenario_promises_holds(pair: LabUnderTest, name: str) -> None:
-    drill(pair, name, PAIR)
+    drill(pair, FILES, name, *PAIR)
     assert_one_owner(pair, 2)
 
 
 @pytest.mark.every_scenario
 def test_one_havip_of_three_is_refused(pair: LabUnderTest, second_tenant: tuple[str, ...]) -> None:
-    drill(pair, NEEDS_MORE_HAVIPS, second_tenant)
+    drill(pair, FILES, NEEDS_MORE_HAVIPS, *second_tenant)
     assert_one_owner(pair, 3)
-
-
-def drill(pair: LabUnderTest, name: str, settings: tuple[str, ...]) -> None:
-    """Exit status 0 is every bound kept."""
-    where = ("--json", str(FILES / f"{name}.json"), "--pictures", str(FILES))
-    done = ops(pair, "drill", name, *where, *settings)
-    print(done.stdout)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 def assert_one_owner(pair: LabUnderTest, havips: int) -> None:

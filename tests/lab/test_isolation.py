@@ -17,26 +17,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 
 from lab import ssh as lab_ssh
 from lab.daemon.client import Client
-from tests.lab.conftest import LabUnderTest, client_options, wait_until
+from tests.lab.conftest import LabUnderTest, ec2_of, wait_until
 from tests.lab.containers import Container, probe
-from tests.lab.pair_lab import ops, ops_status
+from tests.lab.pair_lab import ops, ops_status, twin
 
 pytestmark = pytest.mark.lab
 
 Json = Any
 USER_ADDRESS, USER = "172.16.101.4", "172.16.101.4:8080"
-BETA = (
-    "tenants[1]={name: beta, index: 2, cidrs: [172.16.101.0/24], create: {vpc_cidr: 172.16.0.0/16, "
-    "subnet_cidr: 172.16.101.0/24, instance_address: 172.16.101.4, instance_type: t3.small}, "
-    "user_eni_address: 172.16.101.10, havip: 172.16.101.100, container_cidr: 10.88.1.0/24, "
-    "overlay: {cidr: 10.0.1.0/24, proxy: 10.0.1.4, first_func: 10.0.1.3}}"
-)
-TWO_TENANTS = ("--config", BETA, "--config", "func_hosts.count=2")
+TWO_TENANTS = ("--config", twin(1, "beta", 2), "--config", "func_hosts.count=2")
 CONNECTIONS = 1000
 REMOVED_WITHIN_S = 60  # of a tenant, as stated
 
@@ -261,7 +254,7 @@ with socket.create_connection(("172.16.101.4", 7007), 10) as far:
 @contextmanager
 def everything_leaves(lab: LabUnderTest, host: str) -> Iterator[None]:
     """Its security group lets nothing out that nobody asked for; meanwhile it does, and the proxy's filter is left."""
-    ec2: Any = boto3.client("ec2", **client_options(lab.status()))  # type: ignore[call-overload]
+    ec2 = ec2_of(lab)
     interface = next(h for h in lab.status()["hosts"] if h["name"] == host)["enis"][0]["id"]
     (eni,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
     rule = {

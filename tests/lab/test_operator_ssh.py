@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from lab.fabric.names import OPERATOR_ADDRESS
-from tests.lab.conftest import LabUnderTest
-from tests.lab.test_path import FUNC, client
+from tests.lab.conftest import LabUnderTest, ec2_of
+from tests.lab.test_path import FUNC
 
 pytestmark = pytest.mark.lab
 
@@ -39,7 +39,7 @@ def stranger(lab: LabUnderTest) -> Iterator[None]:
 
 
 def test_the_operator_logs_in_and_nobody_else(lab: LabUnderTest) -> None:
-    ec2 = client(lab)
+    ec2 = ec2_of(lab)
     named = ec2.describe_instances(Filters=[{"Name": "tag:Name", "Values": [FUNC]}])
     ((instance,),) = (reservation["Instances"] for reservation in named["Reservations"])
     host, group = instance["PublicIpAddress"], instance["SecurityGroups"][0]["GroupId"]

@@ -11,22 +11,12 @@ import pytest
 
 from lab.paths import PROJECT
 from tests.lab.conftest import PAIR, LabUnderTest, brought_up
-from tests.lab.pair_lab import ops, ops_status
+from tests.lab.pair_lab import drill, ops_status, twin
 
 pytestmark = [pytest.mark.lab, pytest.mark.every_scenario]
 
 FILES = PROJECT / "build" / "drill-tenants"  # stay, to look at
 SCENARIOS = ("kill", "hang", "unplug-platform", "unplug-user", "switch", "split", "api-slow", "rolling")
-
-
-def twin(position: int, name: str, index: int) -> str:
-    """One more tenant with all the addresses of alpha."""
-    return (
-        f"tenants[{position}]={{name: {name}, index: {index}, cidrs: [172.16.101.0/24], "
-        "create: {vpc_cidr: 172.16.0.0/16, subnet_cidr: 172.16.101.0/24, instance_address: 172.16.101.4, "
-        "instance_type: t3.small}, user_eni_address: 172.16.101.10, havip: 172.16.101.100, "
-        f"overlay: {{cidr: 10.0.{index}.0/24, proxy: 10.0.{index}.4, first_func: 10.0.{index}.3}}}}"
-    )
 
 
 def settings(*more: str) -> tuple[str, ...]:
@@ -42,17 +32,9 @@ def tenants() -> Iterator[LabUnderTest]:
         yield under_test
 
 
-def drill(lab: LabUnderTest, name: str, *words: str) -> None:
-    """Exit status 0 is every bound kept."""
-    where = ("--json", str(FILES / f"{name}.json"), "--pictures", str(FILES))
-    done = ops(lab, "drill", name, *where, *words)
-    print(done.stdout)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-
-
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_scenario_holds_with_three_tenants(tenants: LabUnderTest, name: str) -> None:
-    drill(tenants, name, *settings())
+    drill(tenants, FILES, name, *settings())
     status = ops_status(tenants)
     assert status["problems"] == []
     (pair,) = status["pairs"]
@@ -67,7 +49,7 @@ def test_a_second_pair_fails_over_for_itself(tenants: LabUnderTest) -> None:
     before = ops_status(tenants)
     assert before["problems"] == []
     first, second = before["pairs"]
-    drill(tenants, "kill", "--pair", "1", *settings(twin(3, "delta", 4)))
+    drill(tenants, FILES, "kill", "--pair", "1", *settings(twin(3, "delta", 4)))
     after = ops_status(tenants)
     assert after["problems"] == []
     assert (after["pairs"][0]["active"], after["pairs"][1]["active"]) == (first["active"], second["standby"])

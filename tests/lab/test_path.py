@@ -9,15 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import boto3
-import botocore.config
 import pytest
 
 from lab.daemon.client import Client
 from lab.path_check import check_paths, picture
-from tests.lab.conftest import LabUnderTest, client_options, wait_until
+from tests.lab.conftest import LabUnderTest, ec2_of, wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -85,7 +82,7 @@ def test_without_the_neighbour_it_does_not(lab: LabUnderTest) -> None:
 
 
 def test_without_the_rule_for_protocol_47_it_does_not(lab: LabUnderTest) -> None:
-    ec2 = client(lab)
+    ec2 = ec2_of(lab)
     rules = [
         rule
         for rule in ec2.describe_security_group_rules()["SecurityGroupRules"]
@@ -126,7 +123,7 @@ def unguarded(lab: LabUnderTest) -> Iterator[None]:
     """What AWS keeps away by itself reaches the proxy: the user instance's group lets everything out, the subnet
     routes the overlay to the user ENI, and that checks no destination. Only the proxy's own filter is left.
     """
-    ec2 = client(lab)
+    ec2 = ec2_of(lab)
     enis = ec2.describe_network_interfaces()["NetworkInterfaces"]
     user = next(e for e in enis if e["PrivateIpAddress"] == USER_ADDRESS)
     proxy = next(e for e in enis if e["PrivateIpAddress"] in user_eni_addresses(lab))
@@ -145,12 +142,6 @@ def unguarded(lab: LabUnderTest) -> Iterator[None]:
         ec2.delete_route(**route)
         ec2.modify_network_interface_attribute(NetworkInterfaceId=eni, SourceDestCheck={"Value": True})
         ec2.revoke_security_group_egress(GroupId=group, IpPermissions=everything)
-
-
-def client(lab: LabUnderTest, retries: int = 4) -> Any:
-    """boto3's EC2 client for the lab's API."""
-    patience = botocore.config.Config(retries={"max_attempts": retries})
-    return boto3.client("ec2", config=patience, **client_options(lab.status()))  # type: ignore[call-overload]
 
 
 def test_a_foreign_source_in_the_tunnel_is_dropped_and_counted(lab: LabUnderTest) -> None:

@@ -10,21 +10,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 
-from tests.lab.conftest import LabUnderTest, client_options
-from tests.lab.pair_lab import ops_status
+from tests.lab.conftest import LabUnderTest, ec2_of
+from tests.lab.pair_lab import ops_status, twin
 
 pytestmark = pytest.mark.lab
 
 Json = Any
-BETA_ON_SECOND = (
-    "tenants[1]={name: beta, index: 3, cidrs: [172.16.101.0/24], create: {vpc_cidr: 172.16.0.0/16, "
-    "subnet_cidr: 172.16.101.0/24, instance_address: 172.16.101.4, instance_type: t3.small}, "
-    "havip: 172.16.101.100, container_cidr: 10.88.2.0/24, "
-    "overlay: {cidr: 10.0.2.0/24, proxy: 10.0.2.4, first_func: 10.0.2.3}}"
-)
 WAY = "curl --silent --fail --max-time 5 --interface {} http://172.16.101.4:8080"
 
 
@@ -32,7 +25,7 @@ WAY = "curl --silent --fail --max-time 5 --interface {} http://172.16.101.4:8080
 def second(lab: LabUnderTest) -> Iterator[Json]:
     """Up with both; the outputs."""
     try:
-        yield lab.up("--config", BETA_ON_SECOND)["outputs"]
+        yield lab.up("--config", twin(1, "beta", 3))["outputs"]
     finally:
         lab.up()
         for host in ("proxy-2", "user-beta"):
@@ -61,7 +54,7 @@ def test_a_pair_that_is_lost_takes_no_other_along(lab: LabUnderTest, second: Jso
 
 
 def test_it_goes_with_its_last_tenant_and_leaves_nothing(lab: LabUnderTest, second: Json) -> None:
-    ec2: Any = boto3.client("ec2", **client_options(lab.status()))  # type: ignore[call-overload]
+    ec2 = ec2_of(lab)
     eni = second["tenants"]["beta"]["user_enis"]["proxy-2"]["id"]
     (found,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[eni])["NetworkInterfaces"]
     lab.up()
