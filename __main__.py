@@ -13,7 +13,7 @@ from components.planning import make_plan
 from components.previous import previous_stack
 from components.proxies import Proxies, ProxiesArgs
 from components.redundancy_change import announce_change
-from components.same_pairs import require_same_pairs
+from components.same_places import require_same_places
 from components.settings_pulumi import private_key, settings_from_pulumi
 from components.user_instances import UserInstances, UserInstancesArgs
 from components.user_network import user_networks
@@ -22,7 +22,7 @@ from components.vpc import Vpc
 settings = settings_from_pulumi()
 plan = with_chosen_subnets(make_plan(settings, pulumi.get_stack()))
 previous = previous_stack()
-require_same_pairs(plan, previous)
+require_same_places(plan, previous)
 announce_change(plan, previous)
 image = find_image(plan)
 

@@ -2,8 +2,9 @@
 
 - schema_version: goes up when an output changes its meaning
 - hosts, by name: role, instance id, image, private address, and `ssh` (null where there is no way in)
-- tenants, by name: addresses and devices of the path, what containers hang on (null without any), user ENIs by proxy,
-  the HaVip (null without a pair), the user instance; own_cidrs: those of cidrs that no other tenant has a part of
+- tenants, by name: its pair and place there, addresses and devices of the path, what containers hang on (null without
+  any), user ENIs by proxy, the HaVip (null without a pair), the user instance; own_cidrs: those of cidrs that no other
+  tenant has a part of
 - plan: what holds for the whole stack: region, zone, MTUs, the proxies, the image; and the pairs, each with its
   proxies, the platform's HaVip (null with a single proxy), the tunnels' remote and the tenants that it serves
 - access: how the operator gets in
@@ -66,6 +67,7 @@ def _tenant(
     return {
         "index": tenant.index,
         "pair": tenant.pair,
+        "slot": tenant.slot,
         "gre_key": tenant.gre_key,
         "namespace": tenant.namespace,
         "tunnel_device": tenant.tunnel_device,

@@ -24,6 +24,18 @@ OTHER_WAYS = (
 )
 
 
+# What says that there is no such subnet: EC2 itself, and the provider's data source.
+NOT_THERE = ("InvalidSubnetID", "no matching EC2 Subnet found", "empty result", "couldn't find resource")
+
+
+class _NotSaidError(Exception):
+    """AWS has not answered what was asked."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
 def find_image(plan: Plan) -> Image:
     """The plan's AMI, else the Debian 13 image of the day."""
     if plan.ami is not None:
@@ -61,10 +73,14 @@ def _choose(
     problems: list[Problem] = []
     for position, subnet_id in enumerate(network.subnet_ids):
         candidate = replace(network, subnet_ids=(subnet_id,))
-        found = list(_problems(plan, key, tenant, candidate, account))
+        name = f"{key}.subnet_ids[{position}]" if several else f"{key}.subnet_id"
+        try:
+            found = list(_problems(plan, key, tenant, candidate, account))
+        except _NotSaidError as error:
+            # Not knowing is no reason to choose another one: a tenant that runs there would be moved.
+            return network, [replace(error.problem, key=name)]
         if not found:
             return candidate, []
-        name = f"{key}.subnet_ids[{position}]" if several else f"{key}.subnet_id"
         problems += (replace(each, key=name) if each.key == f"{key}.subnet_id" else each for each in found)
     if several:
         one_will_do = Problem(
@@ -91,6 +107,14 @@ def _problems(
     try:
         subnet = aws.ec2.get_subnet(id=network.subnet_id)
     except Exception as error:  # the SDK has no narrower one
+        if not any(said in str(error) for said in NOT_THERE):
+            unknown = Problem(
+                key=f"{key}.subnet_id",
+                value=network.subnet_id,
+                rule=f"cannot be looked up: {error}",
+                way_out="run it again, with credentials that may ec2:DescribeSubnets",
+            )
+            raise _NotSaidError(unknown) from error
         yield Problem(
             key=f"{key}.subnet_id",
             value=network.subnet_id,
@@ -116,9 +140,12 @@ def _problems(
 def _overlap_problems(plan: Plan, key: str, network: ExistingNetwork, cidr: IPv4Network) -> Iterator[Problem]:
     """As in a network of the stack's own: what has addresses elsewhere is not reached through the ENI."""
     others = {"platform.vpc_cidr": plan.platform.vpc_cidr}
-    others |= {
-        f"tenants[{position}].overlay.cidr": tenant.overlay for position, tenant in enumerate(plan.tenants)
-    }
+    if plan.pod_cidr is not None:
+        others["func_hosts.pod_cidr"] = plan.pod_cidr
+    for position, tenant in enumerate(plan.tenants):
+        others[f"tenants[{position}].overlay.cidr"] = tenant.overlay
+        if tenant.container_cidr is not None:
+            others[f"tenants[{position}].container_cidr"] = tenant.container_cidr
     for other, range_ in others.items():
         if cidr.overlaps(range_):
             yield Problem(

@@ -19,15 +19,24 @@ _READ = "pulumi:pulumi:readStackOutputs"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Place:
+    """A tenant's `index`, and what was made of it: the number of its pair, and the slot of its ENI on the proxies."""
+
+    index: int
+    pair: int
+    slot: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Previous:
     """`redundancy`: None before the first update. `proxies`: where the SSH of each was, by name.
 
-    `pairs`: the number of each tenant's, by its name; `tenants_per_pair`: None if it was not said.
+    `places`: where each tenant is, by its name; `tenants_per_pair`: None if it was not said.
     """
 
     redundancy: Redundancy | None = None
     proxies: Mapping[str, str] = field(default_factory=dict)
-    pairs: Mapping[str, int] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
     tenants_per_pair: int | None = None
 
     def output(self, redundancy: Redundancy, changed: Sequence[pulumi.Resource]) -> pulumi.Input[str]:
@@ -53,11 +62,7 @@ def _previous(outputs: Mapping[str, Any]) -> Previous:
     before = plan.get("redundancy")
     per_pair = plan.get("tenants_per_pair")
     return Previous(
-        pairs={
-            name: int(tenant["pair"])
-            for name, tenant in outputs.get("tenants", {}).items()
-            if "pair" in tenant
-        },
+        places={name: _place(tenant) for name, tenant in outputs.get("tenants", {}).items()},
         tenants_per_pair=None if per_pair is None else int(per_pair),
         redundancy=None if before is None else Redundancy(before),
         proxies={
@@ -66,3 +71,9 @@ def _previous(outputs: Mapping[str, Any]) -> Previous:
             if host["role"] == Role.PROXY and host["ssh"] is not None
         },
     )
+
+
+def _place(tenant: Mapping[str, Any]) -> Place:
+    """As exported; before there were several pairs (schema_version 2), all were on the first, at their index."""
+    index = int(tenant["index"])
+    return Place(index=index, pair=int(tenant.get("pair", 0)), slot=int(tenant.get("slot", index)))

@@ -10,8 +10,8 @@
 # The bridge a container hangs on says whose it is, and it reaches that tenant alone:
 #   - what comes from a bridge has an address of its range, and goes into that tenant's tunnel, from the host's overlay
 #     address, or to another container of the bridge; of the host itself it gets answers to pings alone;
-#   - what comes out of a tunnel is addressed to the host's overlay address in it, and reaches a container only as the
-#     answer to what that has sent;
+#   - what comes out of a tunnel is addressed to the host's overlay address in it, and reaches a container, or the host
+#     itself, only as the answer to what that has sent; the host answers pings;
 #   - nobody else's packets enter a tunnel, or reach a bridge, by being forwarded, but for those of `pods`.
 # All else is counted in `dropped`. What neither comes from a bridge or tunnel nor goes to one is none of our business.
 # Applied ahead of the tunnels, so that none is open without it; the way itself is opened by routes. A bridge that is there
@@ -21,6 +21,7 @@
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
 
 readonly GROUP=201 # of devices: the bridges that we made
+SETS_COUNT=yes
 
 # Ahead of connection tracking, which knows addresses, but not who has sent what.
 readonly CHAINS='
@@ -65,11 +66,17 @@ readonly CHAINS='
   chain input {
     type filter hook input priority filter; policy accept;
     iifname "cw-*" jump to_host
+    iifname "mgre*" jump to_end
   }
   chain to_host {
     # Of a connection that the host has to a container of this bridge: an ICMP error may name any other one as its cause.
     ct direction reply ct state established,related iifname . ct original ip daddr @homes accept
     icmp type echo-request fib daddr . iif type local accept
+    counter name dropped drop
+  }
+  chain to_end {
+    ct direction reply ct state established,related iifname . ct original ip saddr @ends accept
+    icmp type echo-request accept
     counter name dropped drop
   }
   chain postrouting {
@@ -88,13 +95,11 @@ main() {
   state '.tunnels[] | "\(.device | tunnel_device) \(.source | address)"'
   tenants_are_apart "$pods"
   bridges_are
-  if [[ $pods != - ]] || ((${#bridges[@]})); then connections_have_more_room; fi
-}
-
-# All tenants' connections are in one table here, with the host's own: one that is as large as ours get is left.
-connections_have_more_room() {
-  local limit=$ROOT/proc/sys/net/netfilter/nf_conntrack_max
-  [[ ! -f $limit || $(<"$limit") -ge 262144 ]] || connections_have_room 1
+  # All tenants' connections are in one table here, with the host's own.
+  if [[ $pods != - ]] || ((${#bridges[@]})); then
+    connections_have_room 1 sysctls_are_at_least
+    neighbours_have_room
+  fi
 }
 
 # Of main's bridges, and of the tunnels, which are ROWS.

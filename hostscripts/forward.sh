@@ -25,7 +25,7 @@ main() {
     inside ${row%% *} forwards ${row#* } || MISSING+=("forwarding in ${row%% *}")
   done
   if ((${#ROWS[@]})); then
-    connections_have_room "${#ROWS[@]}"
+    connections_have_room "${#ROWS[@]}" sysctls_are
     neighbours_have_room
   fi
   tenant_namespaces
@@ -73,14 +73,6 @@ router_settings_are() {
   done
   sysctls_are "${settings[@]}" net/ipv4/conf/all/arp_ignore=1 net/ipv4/conf/all/arp_announce=2 \
     net/netfilter/nf_conntrack_{tcp_be_liberal,tcp_loose,events}=1
-}
-
-# All namespaces share one table of neighbours, of 1,024, which a single func host fills that asks for many addresses of a
-# tenant's subnet. It asks for a thousand or so at the same time, if it asks for 400 new ones a second; a subnet has 65,536.
-neighbours_have_room() {
-  local threshold=$ROOT/proc/sys/net/ipv4/neigh/default/gc_thresh3
-  [[ -w $threshold ]] || return 0 # likewise
-  sysctls_are net/ipv4/neigh/default/gc_thresh3=65536 net/ipv4/neigh/default/gc_thresh2=32768
 }
 
 start "$@"

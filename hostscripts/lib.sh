@@ -282,33 +282,54 @@ sysctls_are() {
   done
 }
 
-# connections_have_room TENANTS: a quarter of the memory is for connections, the same share of it for the namespace of each
+# All namespaces of a host share one table of neighbours, of 1,024, which a single sender fills that has it look for many
+# addresses of a subnet: a func host those of a tenant's, a container those of its own bridge. It looks for a thousand or so at
+# the same time, if it is asked for 400 new ones a second; a subnet has 65,536.
+neighbours_have_room() {
+  local threshold=$ROOT/proc/sys/net/ipv4/neigh/default/gc_thresh3
+  [[ -w $threshold ]] || return 0 # it is the machine's, which a container's root may not set
+  sysctls_are_at_least net/ipv4/neigh/default/gc_thresh3=65536 net/ipv4/neigh/default/gc_thresh2=32768
+}
+
+# Likewise, but what is more already stays.
+sysctls_are_at_least() {
+  local setting value
+  for setting in "$@"; do
+    read -r value <"$ROOT/proc/sys/${setting%%=*}"
+    ((value >= ${setting#*=})) || sysctls_are "$setting"
+  done
+}
+
+# connections_have_room TENANTS SETTER: a quarter of the memory is for connections, the same share of it for the namespace of each
 # tenant: one that has too many is refused new ones, and nobody else is. (The kernel's own limit is that of a host which
 # forwards nothing: 2,048 in 200 MiB.) A connection takes 0.4 KiB in the kernel and 0.45 in a pair's conntrackd, measured; 1 is
 # counted. conntrackd keeps closed ones for a while, so no more than half of its HashLimit, see sync.sh. The kernel rounds
-# buckets up to whole pages, of 512.
+# buckets up to whole pages, of 512. SETTER: sysctls_are, or sysctls_are_at_least where the table is not ours alone.
 connections_have_room() {
   local kib limit=$ROOT/proc/sys/net/netfilter/nf_conntrack_max
-  [[ -w $limit ]] || return 0           # it is the machine's, which a container's root may not set
+  [[ -w $limit ]] || return 0           # likewise
   read -r _ kib _ <"$ROOT/proc/meminfo" # MemTotal
   limit=$((kib / 4 / $1 / 512 * 512))
   limit=$((limit < 2048 ? 2048 : limit > 262144 ? 262144 : limit))
-  sysctls_are net/netfilter/nf_conntrack_{buckets,max}="$limit"
+  "$2" net/netfilter/nf_conntrack_{buckets,max}="$limit"
 }
 
 # ── nft tables ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# Contents of sets don't count where commands fill them, and say what they lack. They do where they are of the body.
+SETS_COUNT=no
 
 # table_is FAMILY NAME BODY: our table has this body. One that is as it was left is not touched: its counters go on.
 table_is() {
   table_is_as_left "$@" || table_is_replaced "$@"
 }
 
-# The table in the kernel came from this body, and nobody has changed it since. Contents of sets don't count.
+# The table in the kernel came from this body, and nobody has changed it since.
 table_is_as_left() {
   local record=$RUN/tables/${NAMESPACE:-root}.$2 was='' now
   [[ -f $record ]] || return 1
   IFS= read -r -d '' was <"$record" || true
-  now=$(nft -s -t list table "$1" "$2" 2>&1) || return 1
+  now=$(table_is_listed "$1" "$2" 2>&1) || return 1
   [[ $was == "$3"$'\x1e'"$now" ]]
 }
 
@@ -319,9 +340,13 @@ table_is_replaced() {
   changed "${NAMESPACE:+$NAMESPACE: }nft table $2 replaced"
   is_for_real || return 0
   printf '%s\n' "table $table" "delete table $table" "table $table {" "$3" "}" "${4:-}" | nft -f -
-  now=$(nft -s -t list table "$1" "$2")
+  now=$(table_is_listed "$1" "$2")
   [[ -d $RUN/tables ]] || mkdir -p "$RUN/tables"
   printf '%s\x1e%s' "$3" "$now" >"$record"
+}
+
+table_is_listed() {
+  if [[ $SETS_COUNT == yes ]]; then nft -s list table "$1" "$2"; else nft -s -t list table "$1" "$2"; fi
 }
 
 table_is_gone() {
@@ -383,6 +408,23 @@ Unmanaged=yes
   fi
   changed "systemd-networkd ignores $2"
   is_for_real || return 0
-  (umask 022 && mkdir -p "${file%/*}" && printf '%s' "$wanted" >"$file")
+  file_is_readable "$file" "$wanted"
   if systemctl is-active --quiet systemd-networkd; then networkctl reload; fi
+}
+
+# It takes all away that it did not make when it starts: at its next start it reads that it does not.
+networkd_leaves_foreign_routes() {
+  local file=$ROOT/etc/systemd/networkd.conf.d/05-causeway.conf present=''
+  local wanted="[Network]
+ManageForeignRoutes=no
+ManageForeignRoutingPolicyRules=no
+"
+  [[ ! -f $file ]] || IFS= read -r -d '' present <"$file" || true
+  [[ $wanted != "$present" ]] || return 0
+  changed "systemd-networkd leaves others' routes and rules"
+  ! is_for_real || file_is_readable "$file" "$wanted"
+}
+
+file_is_readable() {
+  (umask 022 && mkdir -p "${1%/*}" && printf '%s' "$2" >"$1")
 }

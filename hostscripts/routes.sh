@@ -20,6 +20,7 @@ readonly PREFERENCE=201 # of our rules: after the local table, before anybody's 
 
 main() {
   local missing
+  networkd_leaves_foreign_routes
   KERNEL_FACTS+=('rule show' 'route show table all')
   kernel_facts '' >"$RUN/facts"
   # shellcheck disable=SC2016 # $ is jq's

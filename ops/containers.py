@@ -104,8 +104,10 @@ def kubernetes(outputs: Outputs) -> str:
             "func hosts let no pods into the tunnels",
             hint="set func_hosts.pod_cidr to the cluster's pod range in the stack file, and run up",
         )
-    # Its defaults leave all of RFC 1918 alone, so tenants' networks too. These ranges are never a tenant's.
-    left_alone = dict.fromkeys([outputs.plan.pod_cidr, outputs.plan.platform_cidr])
+    # Its defaults leave all of RFC 1918 alone, tenants' networks too. These ranges are never a tenant's network; what
+    # hangs on a tenant's bridge gets its address from us.
+    bridges = sorted(each.containers.cidr for each in outputs.tenants.values() if each.containers)
+    left_alone = dict.fromkeys([outputs.plan.pod_cidr, outputs.plan.platform_cidr, *bridges])
     settings = {
         "nonMasqueradeCIDRs": list(left_alone),
         "masqLinkLocal": False,

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from components.plan import bridge_name
 from components.validation.draft import At, Draft
 from components.validation.problem import Problem
-from components.validation.ranges import sized
+from components.validation.ranges import WIDEST_ON_A_BRIDGE, sized
 
 
 def check(draft: Draft) -> Iterator[Problem]:
@@ -28,6 +28,7 @@ def _size(range_: At[IPv4Network]) -> Iterator[Problem]:
         "a bridge and one container",
         "choose one with room for all containers of the tenant on a func host, such as 10.88.0.0/24",
         "10.88.0.0/24 has room for 253 containers on each func host",
+        WIDEST_ON_A_BRIDGE,
     )
 
 

@@ -10,6 +10,9 @@ from components.validation.problem import Problem
 
 LARGEST, SMALLEST = 16, 28  # prefix lengths of a VPC and of a subnet (AWS, "VPC CIDR blocks")
 WIDEST = 8  # prefix length; nothing wider is one operator's or one customer's
+WIDEST_ON_A_BRIDGE = (
+    20  # a container can have the host look for every address of its bridge's, at 65,536 together
+)
 _HOLDS_TWO = 30  # prefix length of the smallest range with two host addresses
 FIRST_FREE = 4  # AWS keeps a subnet's first four addresses, and the last one
 
@@ -30,15 +33,17 @@ def unusable(network: IPv4Network) -> str | None:
     return None
 
 
-def sized(network: At[IPv4Network], two: str, room: str, most: str) -> Iterator[Problem]:
+def sized(
+    network: At[IPv4Network], two: str, room: str, most: str, widest: int = WIDEST
+) -> Iterator[Problem]:
     """A range that cannot hold the `two` that need an address each, or is wider than anybody's.
 
     `room`: how to choose one that can; `most`: what a usual one has room for.
     """
     if network.value.prefixlen > _HOLDS_TWO:
         yield network.problem(f"is too small: {two} need two host addresses", room)
-    if network.value.prefixlen < WIDEST:
-        yield network.problem(f"is too wide: at most /{WIDEST}", most)
+    if network.value.prefixlen < widest:
+        yield network.problem(f"is too wide: at most /{widest}", most)
 
 
 def free(subnet: IPv4Network) -> tuple[IPv4Address, IPv4Address]:

@@ -21,11 +21,9 @@ from typing import Any
 
 from lab.engine.context import EngineContext
 from lab.engine.events import ProgressEvent
-from lab.engine.operations import Result, Scope, outputs, preview, up
-from lab.engine.renumbered import refuse_renumbered
+from lab.engine.operations import Result, Scope, preview, up
 from lab.engine.stack_config import setting
 from lab.engine.state import read_state
-from lab.engine.work_dir import prepare
 from lab.errors import LabError, is_full_disk
 from lab.keys import operator_keys
 from lab.paths import LabPaths
@@ -97,7 +95,6 @@ def run(request: Mapping[str, Json], answers: Answers, cancelled: threading.Even
         secret_key=request["credentials"]["secret_access_key"],
         config={**operator_keys(paths), **dict(setting(s) for s in request["config"])},
     )
-    refuse_renumbered(prepare(context).get(f"{context.project}:tenants"), outputs(context))
     operation = {"up": up, "preview": preview}[request["action"]]
     replace = [urn for wanted in request["replace"] for urn in urns_of(wanted, context)]
     scope = Scope(refresh=request["refresh"], replace=replace)

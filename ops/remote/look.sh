@@ -6,7 +6,8 @@
 #   {"status": {…} | null,                      what /opt/causeway/status says; null: it fails, or the host has no jq for it
 #    "imds": {"02:…": ["192.168.4.4"]} | null,  addresses by MAC, as the metadata has them: asked here, so that they are
 #                                               a witness beside the service that acts on the same answers
-#    "off": ["causeway: tunnel: …"] | null,     what an apply would change, a line each; null: not asked
+#    "off": {"status": 1, "lines": ["causeway: tunnel: …"]} | null,     of `apply --check`: what an apply would change; null: not
+#                                               asked. Status 124: it did not end in time
 #    "connections": {"tenant-alpha": {"count": 3, "limit": 54272}}}      entries of each tenant's connection tracking
 set -euo pipefail
 
@@ -24,9 +25,11 @@ main() {
   printf '}\n'
 }
 
-# The first of them say what it is about.
+# The first lines say what it is about.
 what_is_off() {
-  { timeout --kill-after=2 12 /opt/causeway/apply --check 2>&1 || true; } | head -n 20 | cut -c 1-500 | jq -R . | jq -c -s .
+  local said status=0
+  said=$(timeout --kill-after=2 "${CAUSEWAY_CHECK_S:-12}" /opt/causeway/apply --check 2>&1) || status=$?
+  printf '{"status": %s, "lines": %s}' "$status" "$(head -n 20 <<<"$said" | cut -c 1-500 | jq -R 'select(. != "")' | jq -c -s .)"
 }
 
 # errexit is off in here.

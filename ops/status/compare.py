@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ops.outputs import HaVip, Outputs, Pair
-from ops.status.seen import HostSeen, PairSeen, Seen, Sync
+from ops.status.seen import BUSY, HostSeen, PairSeen, Seen, Sync
 
 API = "API"
 BEHIND_IS_MUCH = 0.1  # of the active one's connections
@@ -269,6 +269,11 @@ def _off_problems(name: str, host: HostSeen) -> Iterator[Problem]:
     for line in host.off:
         concern, _, what = line.removeprefix("causeway: ").partition(": ")
         by_concern.setdefault(concern, []).append(what)
+    if host.not_compared not in ("", BUSY):
+        yield Problem(
+            name,
+            f"its kernel could not be compared with what was applied: {host.not_compared} (see: apply --check)",
+        )
     for concern, found in by_concern.items():
         more = f", and {len(found) - MANY_OFF} more" if len(found) > MANY_OFF else ""
         yield Problem(
@@ -312,6 +317,8 @@ def _address_problems(outputs: Outputs, seen: Seen, name: str, host: HostSeen) -
 
 def _notes(seen: Seen) -> Iterator[Problem]:
     for name, host in seen.hosts.items():
+        if host.not_compared == BUSY:
+            yield Problem(name, f"its kernel was not compared with what was applied: {BUSY}")
         if not host.tells_status:
             yield Problem(
                 name, "cannot tell its status: /opt/causeway/status fails there, or there is no jq on it"

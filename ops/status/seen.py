@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+BUSY = "another apply is at work"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Concern:
@@ -65,6 +67,7 @@ class HostSeen:
     - dropped: packets that a causeway_* table dropped, by "namespace table"
     - connections: by namespace
     - off: what an apply would change, a line each; none where it was not asked
+    - not_compared: why that is not known though it was asked; BUSY where an apply is at work
     """
 
     concerns: Mapping[str, Concern] = field(default_factory=dict)
@@ -73,6 +76,7 @@ class HostSeen:
     dropped: Mapping[str, int] = field(default_factory=dict)
     connections: Mapping[str, Connections] = field(default_factory=dict)
     off: tuple[str, ...] = ()
+    not_compared: str = ""
     pair: PairSeen | None = None
     tells_status: bool = True
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from ops.answer import Count, Epoch, Name, Text, Told, understood
-from ops.status.seen import Concern, Connections, HostSeen, PairSeen, Switch, Sync
+from ops.status.seen import BUSY, Concern, Connections, HostSeen, PairSeen, Switch, Sync
 
 MANY, FEW = (
     Field(max_length=4096),
@@ -89,16 +89,25 @@ class ConnectionsTold(Told):
     limit: Count
 
 
+class OffTold(Told):
+    """What `apply --check` said, and its exit status."""
+
+    status: int
+    lines: Annotated[list[Text], FEW]
+
+
 class Answer(Told):
     """The whole."""
 
     status: Status | None
     imds: Annotated[dict[Name, Annotated[list[Name], MANY]], MANY] | None
     connections: Annotated[dict[Name, ConnectionsTold], MANY]
-    off: Annotated[list[Text], FEW] | None = None
+    off: OffTold | None = None
 
 
 ANSWER = TypeAdapter(Answer)
+# Exit statuses of `apply --check` under timeout(1), by which nothing is known of the kernel.
+NOT_COMPARED = {75: BUSY, 124: "it did not end in time", 137: "it did not end in time"}
 
 
 def host_seen(printed: str) -> HostSeen:
@@ -122,10 +131,16 @@ def host_seen(printed: str) -> HostSeen:
         connections={
             name: Connections(count=one.count, limit=one.limit) for name, one in told.connections.items()
         },
-        off=tuple(told.off or ()),
+        off=() if told.off is None or told.off.status in NOT_COMPARED else tuple(told.off.lines),
+        not_compared="" if told.off is None else _why_not_compared(told.off),
         pair=None if status is None or status.pair is None else _pair_seen(status.pair),
         tells_status=status is not None,
     )
+
+
+def _why_not_compared(told: OffTold) -> str:
+    silent = told.status != 0 and not told.lines
+    return NOT_COMPARED.get(told.status, f"it ended with {told.status}, and said nothing" if silent else "")
 
 
 def _pair_seen(told: PairTold) -> PairSeen:

@@ -23,6 +23,9 @@ class StubHost:
             (root / name).mkdir(parents=True)
         shutil.copytree(HOSTSCRIPTS, root / "opt/causeway")
         (root / "proc/sys/net/ipv4/ip_forward").write_text("0\n")
+        networkd = root / "etc/systemd/networkd.conf.d/05-causeway.conf"
+        networkd.parent.mkdir()
+        networkd.write_text("[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n")
 
     def environment(self) -> dict[str, str]:
         """What the scripts take from a test."""

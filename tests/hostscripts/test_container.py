@@ -142,7 +142,7 @@ def test_a_container_does_not_pass_for_the_host(host: Sandbox) -> None:
 
 # An ICMP error (port unreachable) about a datagram that the host has sent to the platform.
 ERROR_OF_NOBODY = """
-import socket, struct
+import socket, struct, sys
 def checksum(data):
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
@@ -155,7 +155,7 @@ inner = head + struct.pack("!HHHH", 4444, 4789, 8, 0)
 body = struct.pack("!L", 0) + inner
 icmp = struct.pack("!BBH", 3, 3, checksum(b"\\x03\\x03\\0\\0" + body)) + body
 raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-raw.sendto(icmp, ("192.168.80.8", 0))
+raw.sendto(icmp, (sys.argv[1], 0))
 """
 HOSTS_SOCKET = """
 import socket, sys
@@ -169,7 +169,16 @@ print(talker.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), flush=True)
 """
 
 
-def test_an_icmp_error_about_a_connection_of_the_hosts_is_dropped_and_counted(host: Sandbox) -> None:
+@pytest.mark.parametrize(
+    ("sender", "to"),
+    [
+        pytest.param("a1", "192.168.80.8", id="from a container"),
+        pytest.param("alpha", "10.0.0.3", id="out of a tunnel"),
+    ],
+)
+def test_an_icmp_error_about_a_connection_of_the_hosts_is_dropped_and_counted(
+    host: Sandbox, sender: str, to: str
+) -> None:
     # So that the platform itself does not say that nobody listens.
     host.run(
         "nft 'add table ip quiet; add chain ip quiet in { type filter hook input priority 0; policy drop; }'",
@@ -181,7 +190,7 @@ def test_an_icmp_error_about_a_connection_of_the_hosts_is_dropped_and_counted(ho
         assert talker.stdout
         assert talker.stdout.readline() == "sent\n"
         before = dropped(host)
-        host.run([sys.executable, "-c", ERROR_OF_NOBODY], "a1")
+        host.run([sys.executable, "-c", ERROR_OF_NOBODY, to], sender)
         assert dropped(host) > before
         talker.stdin.write("\n")
         talker.stdin.flush()
@@ -223,6 +232,13 @@ def test_nobody_reaches_a_container_from_a_tenants_network(host: Sandbox) -> Non
     assert no_way(host, "alpha", "10.0.1.3")
     assert dropped(host) > before
     host.run("ip -n alpha route del 10.88.0.0/16 via 10.0.0.3")
+
+
+def test_out_of_a_tunnel_the_host_is_sent_answers_and_pings_alone(host: Sandbox) -> None:
+    before = dropped(host)
+    assert no_way(host, "alpha", "10.0.0.3")
+    assert dropped(host) > before
+    assert host.run([sys.executable, "-c", PING, "10.0.0.3"], "alpha") == "10.0.0.3\n"
 
 
 def test_nothing_but_these_devices_forwards(host: Sandbox) -> None:
@@ -292,6 +308,14 @@ FORWARD = "/proc/sys/net/ipv4/ip_forward"
         ("nft flush ruleset", "container: nft table causeway_container replaced"),
         (
             "nft flush chain inet causeway_container forward",
+            "container: nft table causeway_container replaced",
+        ),
+        (
+            'nft delete element inet causeway_container ways \'{ "cw-alpha" . "mgre1" }\'',
+            "container: nft table causeway_container replaced",
+        ),
+        (
+            'nft add element inet causeway_container ways \'{ "cw-alpha" . "cw-beta" }\'',
             "container: nft table causeway_container replaced",
         ),
         ("ip rule flush; ip rule add pref 32766 lookup main", "routes: ip rule add pref 201 iif cw-alpha"),
@@ -374,6 +398,11 @@ def test_a_new_container_changes_nothing_on_the_host(host: Sandbox) -> None:
     assert answer(host, "a9", USER_ADDRESS) == "alpha 10.0.0.3"
     assert host.run(ways) == before
     host.run("ip netns del a9")
+
+
+def test_networkd_is_told_to_leave_routes_and_rules_when_it_starts(host: Sandbox) -> None:
+    told = host.run("cat /run/root/etc/systemd/networkd.conf.d/05-causeway.conf").split()
+    assert told == ["[Network]", "ManageForeignRoutes=no", "ManageForeignRoutingPolicyRules=no"]
 
 
 def test_the_mtu_is_that_of_the_tunnel(host: Sandbox) -> None:

@@ -50,6 +50,43 @@ def test_a_silent_metadata_takes_nothing_else_along(sandbox: Sandbox) -> None:
     assert seen.connections.keys() == {"tenant-alpha"}
 
 
+@pytest.mark.parametrize(
+    ("check", "lines", "why"),
+    [
+        pytest.param("exit 0", (), "", id="as it was applied"),
+        pytest.param(
+            "echo causeway: nat: off; exit 1", ("causeway: nat: off",), "", id="as it should not be"
+        ),
+        pytest.param("sleep 60", (), "it did not end in time", id="never ending"),
+        pytest.param("exit 3", (), "it ended with 3, and said nothing", id="silent"),
+        pytest.param(
+            "echo causeway: apply: another apply is at work; exit 75",
+            (),
+            "another apply is at work",
+            id="busy",
+        ),
+    ],
+)
+def test_a_check_that_says_nothing_is_no_good_news(
+    sandbox: Sandbox, check: str, lines: tuple[str, ...], why: str
+) -> None:
+    PairHost(sandbox)
+    sandbox.run("cat >/run/check; chmod +x /run/check", stdin=f"#!/bin/bash\n{check}\n")
+    look = LOOK.replace("/run/root/opt/causeway/apply", "/run/check")
+    seen = host_seen(sandbox.run("CAUSEWAY_CHECK_S=1 bash -s -- closely 2>/dev/null", stdin=look))
+    assert (seen.off, seen.not_compared) == (lines, why)
+
+
+def test_an_apply_at_work_is_said_by_its_exit_status(sandbox: Sandbox) -> None:
+    PairHost(sandbox)
+    status = sandbox.run(
+        "flock /run/root/run/causeway/lock sleep 30 & sleep 0.2; "
+        "/run/root/opt/causeway/apply --check >/run/said; echo $?; kill %1"
+    )
+    assert status == "75\n"
+    assert sandbox.run("cat /run/said") == "causeway: apply: another apply is at work\n"
+
+
 def test_a_host_that_cannot_tell_its_status_tells_the_rest(sandbox: Sandbox) -> None:
     PairHost(sandbox)
     seen = host_seen(

@@ -108,7 +108,7 @@ def _tenant(draw: st.DrawFn, index: int, hosts: int, *, existing: bool) -> dict[
     if draw(st.booleans()):
         tenant["user_eni_address"] = str(subnet[eni])
     if draw(st.booleans()):
-        tenant["container_cidr"] = f"100.{96 + index}.0.0/{draw(st.integers(16, 30))}"
+        tenant["container_cidr"] = f"100.{96 + index}.0.0/{draw(st.integers(20, 30))}"
     return tenant
 
 

@@ -174,6 +174,8 @@ def _answer(
             return next(eni for eni in holders.values() if eni["id"] == arguments["id"])
         case "aws:ssm/getParameter:getParameter":
             return {"name": arguments["name"], "insecureValue": NEWEST_IMAGE, "value": NEWEST_IMAGE}
+        case "aws:ec2/getSubnet:getSubnet" if "error" in subnets.get(arguments["id"], {}):
+            raise CallFailedError(subnets[arguments["id"]]["error"])
         case "aws:ec2/getSubnet:getSubnet" if arguments["id"] in subnets:
             return subnets[arguments["id"]]
         case "aws:ec2/getSubnet:getSubnet":

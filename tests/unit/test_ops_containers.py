@@ -52,11 +52,11 @@ def test_docker_uses_the_bridge_and_masquerades_nothing() -> None:
     } <= {*words}
 
 
-def test_kubernetes_leaves_alone_what_is_the_platforms_and_no_more() -> None:
+def test_kubernetes_leaves_alone_what_is_no_tenants_network_and_no_more() -> None:
     text = configuration(outputs(pod_cidr="10.244.0.0/16"), Runtime.KUBERNETES, None)
     config_map, daemon_set = yaml.safe_load_all(text)
     settings = yaml.safe_load(config_map["data"]["config"])
-    assert settings["nonMasqueradeCIDRs"] == ["10.244.0.0/16", PLATFORM]
+    assert settings["nonMasqueradeCIDRs"] == ["10.244.0.0/16", PLATFORM, "10.88.0.0/24"]
     (volume,) = daemon_set["spec"]["template"]["spec"]["volumes"]
     assert volume["configMap"]["name"] == config_map["metadata"]["name"] == "ip-masq-agent"
     assert volume["configMap"]["items"] == [{"key": "config", "path": "ip-masq-agent"}]

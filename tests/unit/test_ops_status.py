@@ -18,7 +18,7 @@ from ops.outputs import parse_outputs
 from ops.status import gather, show
 from ops.status.compare import compare
 from ops.status.gather import look
-from ops.status.seen import ApiEni, Concern, Connections, Seen, Sync
+from ops.status.seen import BUSY, ApiEni, Concern, Connections, Seen, Sync
 from ops.status.told import host_seen
 from tests.unit import ops_pair as pair
 
@@ -144,6 +144,18 @@ def test_what_others_have_changed_in_a_kernel_is_named_with_the_way_out() -> Non
     )
     assert container.endswith("(mend it: python -m ops apply func-0)")
     assert "10.0.2.0/24 dev mgre1 proto 201, and 2 more" in routes
+
+
+def test_a_kernel_that_could_not_be_compared_is_not_taken_for_healthy() -> None:
+    (found,) = problems(pair.with_host(pair.healthy(), "func-0", not_compared="it did not end in time"))
+    assert found.startswith("func-0: its kernel could not be compared with what was applied: it did not end")
+
+
+def test_an_apply_at_work_is_worth_a_note() -> None:
+    seen = pair.with_host(pair.healthy(), "func-0", not_compared=BUSY)
+    assert problems(seen) == []
+    (note,) = compare(pair.outputs(), seen).notes
+    assert str(note) == "func-0: its kernel was not compared with what was applied: another apply is at work"
 
 
 Change = Callable[[Seen], Seen]

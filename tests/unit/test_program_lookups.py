@@ -95,6 +95,19 @@ def test_of_several_subnets_the_first_is_taken_that_will_do(unfit: dict[str, str
     assert eni["inputs"]["subnetId"] == SUBNET
 
 
+def test_not_knowing_a_subnet_is_no_reason_to_take_another_one() -> None:
+    with pytest.raises(pulumi.RunError, match=r"1 problem") as refusal:
+        run_with_subnets(
+            {"id": OTHER, "error": "RequestLimitExceeded: Request limit exceeded."}, {**FOUND, "id": SUBNET}
+        )
+    assert f"tenants[0].subnet_ids[0]: {OTHER}\n    cannot be looked up: " in str(refusal.value)
+    assert "RequestLimitExceeded" in str(refusal.value)
+    gone = "reading EC2 Subnet: no matching EC2 Subnet found"
+    assert run_with_subnets({"id": OTHER, "error": gone}, FOUND).of_type(
+        "aws:ec2/networkInterface:NetworkInterface"
+    )
+
+
 def test_where_no_subnet_will_do_each_says_why() -> None:
     with pytest.raises(pulumi.RunError, match=r"3 problems") as refusal:
         run_with_subnets(
@@ -206,6 +219,7 @@ def test_nobody_is_asked_for_an_address_that_a_single_proxy_has_no_use_for() -> 
         ("192.168.128.0/24", "platform.vpc_cidr, 192.168.0.0/16"),
         ("10.0.0.64/26", "tenants[0].overlay.cidr, 10.0.0.0/24"),
         ("10.0.0.0/20", "tenants[0].overlay.cidr, 10.0.0.0/24"),
+        ("10.88.0.0/16", "tenants[0].container_cidr, 10.88.0.0/24"),
     ],
 )
 def test_a_subnet_among_the_stacks_own_networks_is_refused(cidr: str, other: str) -> None:

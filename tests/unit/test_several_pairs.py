@@ -75,9 +75,48 @@ def test_a_tenant_stays_on_its_pair_or_nothing_is_touched() -> None:
         run_after(None)
     said = str(refusal.value)
     assert "proxy.tenants_per_pair: 3\n" in said
-    assert "beta (from 1 to 0)" in said
+    assert "beta (from pair 1 slot 1 to pair 0 slot 3)" in said
     assert "→ set it to 2" in said
     run_after(2)
+
+
+def test_a_tenant_stays_in_its_slot_as_outputs_from_before_there_were_slots_have_it() -> None:
+    """With another number of tenants per pair, it may be on the same pair, with its ENI at another index."""
+
+    def one_a_pair(configuration: Configuration) -> None:
+        configuration["causeway:proxy"]["tenants_per_pair"] = 1
+        configuration["causeway:tenants"][0]["index"] = 3
+
+    was = graph_of(LAB_PAIR).outputs
+    alpha = {key: value for key, value in was["tenants"]["alpha"].items() if key not in ("pair", "slot")}
+    older = {**was, "tenants": {"alpha": {**alpha, "index": 3}}}
+    with pytest.raises(pulumi.RunError, match=r"alpha \(from pair 0 slot 3 to pair 2 slot 1\)"):
+        run_stack(LAB_PAIR, change=one_a_pair, previous=older)
+
+
+def test_two_tenants_that_run_do_not_swap_their_indexes() -> None:
+    def swap(configuration: Configuration) -> None:
+        alpha, beta = configuration["causeway:tenants"]
+        alpha["index"], beta["index"] = beta["index"], alpha["index"]
+
+    with pytest.raises(pulumi.RunError) as refusal:
+        run_stack(LAB_PAIRS, change=swap, previous=graph_of(LAB_PAIRS).outputs)
+    said = str(refusal.value)
+    assert "tenants[0].index: 3\n    alpha runs with index 1, " in said
+    assert "→ leave it at 1; or remove the tenant, run up, and add it again with 3" in said
+    assert "tenants[1].index: 1\n    beta runs with index 3, " in said
+    assert "tenants_per_pair" not in said
+
+
+def test_the_order_of_tenants_and_the_index_of_one_that_goes_are_free() -> None:
+    def turn_round(configuration: Configuration) -> None:
+        configuration["causeway:tenants"].reverse()
+
+    def another_in_its_place(configuration: Configuration) -> None:
+        configuration["causeway:tenants"][1]["name"] = "gamma"
+
+    for change in (turn_round, another_in_its_place):
+        run_stack(LAB_PAIRS, change=change, previous=graph_of(LAB_PAIRS).outputs)
 
 
 def test_tenants_that_are_new_or_gone_may_be_anywhere() -> None:

@@ -1,0 +1,50 @@
+"""A tenant stays where it is: another pair or slot would cut every connection it has, without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pulumi
+
+from components.plan import Plan
+from components.previous import Place, Previous
+from components.settings import ConfigurationError, Problem
+
+
+def require_same_places(plan: Plan, previous: Previous) -> None:
+    """End the program, before any resource, if a tenant that runs would be elsewhere than it is."""
+    problems = [*_renumbered(plan, previous), *_moved(plan, previous)]
+    if problems:
+        raise pulumi.RunError(str(ConfigurationError(problems)))
+
+
+def _renumbered(plan: Plan, previous: Previous) -> Iterator[Problem]:
+    for position, tenant in enumerate(plan.tenants):
+        was = previous.places.get(tenant.name)
+        if was is not None and was.index != tenant.index:
+            yield Problem(
+                key=f"tenants[{position}].index",
+                value=str(tenant.index),
+                rule=f"{tenant.name} runs with index {was.index}, of which its key, devices and addresses are made: "
+                "all its connections would be cut",
+                way_out=f"leave it at {was.index}; or remove the tenant, run up, and add it again with {tenant.index}",
+            )
+
+
+def _moved(plan: Plan, previous: Previous) -> Iterator[Problem]:
+    moves = []
+    for tenant in plan.tenants:
+        now = Place(index=tenant.index, pair=tenant.pair, slot=tenant.slot)
+        was = previous.places.get(tenant.name, now)
+        if was.index == now.index and was != now:
+            moves.append(
+                f"{tenant.name} (from pair {was.pair} slot {was.slot} to pair {now.pair} slot {now.slot})"
+            )
+    if moves:
+        before = previous.tenants_per_pair or "what it was"
+        yield Problem(
+            key="proxy.tenants_per_pair",
+            value=str(plan.tenants_per_pair),
+            rule=f"moves tenants to other places, which would cut their connections: {', '.join(moves)}",
+            way_out=f"set it to {before}; or remove these tenants, run up, and add them again",
+        )
