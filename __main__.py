@@ -15,6 +15,7 @@ from components.proxies import Proxies, ProxiesArgs
 from components.redundancy_change import announce_change
 from components.same_places import require_same_places
 from components.settings_pulumi import private_key, settings_from_pulumi
+from components.tunnel_change import announce_tunnel_change
 from components.user_instances import UserInstances, UserInstancesArgs
 from components.user_network import user_networks
 from components.vpc import Vpc
@@ -24,6 +25,7 @@ plan = with_chosen_subnets(make_plan(settings, pulumi.get_stack()))
 previous = previous_stack()
 require_same_places(plan, previous)
 announce_change(plan, previous)
+announce_tunnel_change(plan, previous)
 image = find_image(plan)
 
 platform = Vpc("platform", platform_vpc(plan))

@@ -5,8 +5,8 @@
 - tenants, by name: its pair and place there, addresses and devices of the path, what containers hang on (null without
   any), user ENIs by proxy, the HaVip (null without a pair), the user instance; own_cidrs: those of cidrs that no other
   tenant has a part of
-- plan: what holds for the whole stack: region, zone, MTUs, the proxies, the image; and the pairs, each with its
-  proxies, the platform's HaVip (null with a single proxy), the tunnels' remote and the tenants that it serves
+- plan: what holds for the whole stack: region, zone, kind of tunnel, MTUs, the proxies, the image; and the pairs, each
+  with its proxies, the platform's HaVip (null with a single proxy), the tunnels' remote and the tenants that it serves
 - access: how the operator gets in
 """
 
@@ -123,6 +123,7 @@ def _plan(plan: Plan, image: Image, redundancy: pulumi.Input[str]) -> dict[str, 
         "proxies": [proxy.name for proxy in plan.proxies],
         "tenants_per_pair": plan.tenants_per_pair,
         "pairs": [_pair(plan, pair) for pair in plan.pairs],
+        "tunnel": plan.tunnel.value,
         "underlay_mtu": plan.underlay_mtu,
         "tunnel_mtu": plan.tunnel_mtu,
         # What a new host gets. A newer one than a host's own shows as this output's change in a preview.

@@ -12,11 +12,13 @@ from components.plan import (
     ECHO_HTTP_PORT,
     ECHO_TCP_PORT,
     ECHO_UDP_PORT,
+    FOU_PORT,
     AccessMode,
     CreatedNetwork,
     Plan,
     TakeoverPlan,
     TenantPlan,
+    TunnelKind,
 )
 
 FUNC = "func"
@@ -27,6 +29,9 @@ USER_ENI = "eni"
 USER_INSTANCE = "instance"
 
 GRE = Traffic(name="gre", protocol="47")
+GRE_FOU = Traffic(name="gre-fou", protocol="udp", from_port=FOU_PORT, to_port=FOU_PORT)
+IPIP = Traffic(name="ipip", protocol="4")
+TUNNELS = {TunnelKind.GRE: GRE, TunnelKind.GRE_FOU: GRE_FOU, TunnelKind.IPIP: IPIP}
 UNREACHABLE = Traffic(name="unreachable", protocol="icmp", from_port=3, to_port=-1)  # path MTU discovery
 VRRP = Traffic(name="vrrp", protocol="112")
 ECHO = Traffic(name="echo", protocol="icmp", from_port=8, to_port=-1)
@@ -42,11 +47,11 @@ INTERNET = IPv4Network("0.0.0.0/0")
 
 
 def platform_firewall(plan: Plan, vpc_id: pulumi.Input[str]) -> FirewallArgs:
-    """Func hosts and proxies talk GRE to each other, so do the proxies of a pair; the operator gets in by SSH."""
+    """Func hosts and proxies have tunnels to each other, so have the proxies of a pair; the operator gets in by SSH."""
     groups = {FUNC: "Func hosts: tunnels to the proxies", PROXY: "Proxies: tunnels to the func hosts"}
     if plan.bastion is not None:
         groups[BASTION] = "Bastion: way in of the operator"
-    rules = [*_tunnel_rules(), *_ssh_rules(plan), *_package_rules(plan, FUNC, PROXY)]
+    rules = [*_tunnel_rules(plan), *_ssh_rules(plan), *_package_rules(plan, FUNC, PROXY)]
     if plan.takeover is not None:
         rules += _pair_rules()
         rules += _api_rules(plan.takeover, rules)
@@ -67,10 +72,12 @@ def user_firewall(
     return FirewallArgs(vpc_id=vpc_id, groups=groups, rules=rules, tags=tags)
 
 
-def _tunnel_rules() -> Iterator[Rule]:
+def _tunnel_rules(plan: Plan) -> Iterator[Rule]:
     for here, there in ((FUNC, PROXY), (PROXY, FUNC)):
         for direction in Direction:
-            yield Rule(group=here, direction=direction, traffic=GRE, peer=there, why="Tunnels")
+            yield Rule(
+                group=here, direction=direction, traffic=TUNNELS[plan.tunnel], peer=there, why="Tunnels"
+            )
             yield Rule(
                 group=here, direction=direction, traffic=UNREACHABLE, peer=there, why="Path MTU discovery"
             )

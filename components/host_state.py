@@ -76,7 +76,7 @@ def user_eni_state(plan: Plan, proxy: HostPlan, macs: Mapping[str, str]) -> User
 
 
 def tunnel_state(plan: Plan, host: HostPlan) -> TunnelState:
-    """The GRE devices of a func host or a proxy."""
+    """The tunnel devices of a func host or a proxy."""
     if host.role not in (Role.FUNC, Role.PROXY):
         raise ValueError(f"{host.name} has no tunnels: it is a {host.role} host")
     if host.role is Role.PROXY:
@@ -91,6 +91,7 @@ def tunnel_state(plan: Plan, host: HostPlan) -> TunnelState:
         "own": str(host.address),
         "local": str(local),
         "underlay_mtu": plan.underlay_mtu,
+        "tunnel_kind": plan.tunnel.value,
         "tunnels": tunnels,
     }
 
@@ -191,6 +192,7 @@ def container_state(plan: Plan, host: HostPlan) -> ContainerState:
     return {
         "own": str(host.address),
         "underlay_mtu": plan.underlay_mtu,
+        "tunnel_kind": plan.tunnel.value,
         "pods": None if plan.pod_cidr is None else str(plan.pod_cidr),
         "tunnels": [
             {

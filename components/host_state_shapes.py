@@ -23,7 +23,7 @@ class Peer(TypedDict):
 
 
 class Tunnel(TypedDict):
-    """One tenant's GRE device. Func hosts have a remote; proxies have peers and keep it in a namespace."""
+    """One tenant's tunnel device. Func hosts have a remote; proxies have peers and keep it in a namespace."""
 
     tenant: str
     namespace: str | None
@@ -35,14 +35,16 @@ class Tunnel(TypedDict):
 
 
 class TunnelState(TypedDict):
-    """All GRE devices of a host. Outer source of a device with a remote is `own`, else `local`.
+    """All tunnel devices of a host. Outer source of a device with a remote is `own`, else `local`.
 
-    `own` is the host's primary address; `local` is another one on a pair's proxies only: the platform HaVip.
+    `own` is the host's primary address; `local` is another one on a pair's proxies only: the platform HaVip. Sync links
+    are GRE whatever `tunnel_kind` is.
     """
 
     own: str
     local: str
     underlay_mtu: int
+    tunnel_kind: str
     tunnels: list[Tunnel]
 
 
@@ -185,10 +187,11 @@ class Bridge(TypedDict):
 
 
 class ContainerState(TypedDict):
-    """Who of a func host's containers is whose. `own` and `underlay_mtu` as in TunnelState: their MTU is a tunnel's."""
+    """Who of a func host's containers is whose. `own` to `tunnel_kind` as in TunnelState: their MTU is a tunnel's."""
 
     own: str
     underlay_mtu: int
+    tunnel_kind: str
     pods: str | None
     tunnels: list[TunnelEnd]
     bridges: list[Bridge]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-GRE_OVERHEAD_BYTES = 28  # outer IPv4 20, GRE 4, key 4 (RFC 2784, RFC 2890)
 VPC_MTU_BYTES = 9001  # inside a VPC; between VPCs and to the internet it is less
 ECHO_HTTP_PORT = 8080  # what a user instance answers on
 ECHO_TCP_PORT = 7007
@@ -18,6 +17,7 @@ ECHO_UDP_PORT = 7007
 PROXIES_OF_A_PAIR = 2
 ROUTING_TABLE_BASE = 201_000_000  # a tenant's routing table on func hosts is so much above its index
 BRIDGE_NAME_BYTES = 15  # of a network device: IFNAMSIZ without its NUL
+FOU_PORT = 4754  # of UDP: GRE in UDP (RFC 8086)
 SYNC_KEY_BASE = 2**31  # GRE keys of the sync links, above any tenant's
 SYNC_LINK = IPv4Network("169.254.254.0/30")  # the same in every namespace: nobody else sees it
 
@@ -48,6 +48,23 @@ class Redundancy(StrEnum):
     def proxies(self) -> int:
         """Their number."""
         return 2 if self is Redundancy.PAIR else 1
+
+
+class TunnelKind(StrEnum):
+    """What carries packets from func hosts to proxies and back."""
+
+    GRE = "gre"  # with a key per tenant
+    GRE_FOU = "gre-fou"  # the same in UDP, with a source port per inner flow
+    IPIP = "ipip"  # without a key: one tenant per pair
+
+    @property
+    def overhead_bytes(self) -> int:
+        """Outer IPv4 20, UDP 8, GRE 4, its key 4 (RFC 2003, RFC 2784, RFC 2890, RFC 8086). lib.sh has the same."""
+        return {TunnelKind.GRE: 28, TunnelKind.GRE_FOU: 36, TunnelKind.IPIP: 20}[self]
+
+    def tenants_per_pair(self, spare_enis: int) -> int:
+        """How many there may be, of as many as the proxies have ENIs for."""
+        return 1 if self is TunnelKind.IPIP else spare_enis
 
 
 class ApiWay(StrEnum):
@@ -158,7 +175,7 @@ class TenantPlan:
 
     @property
     def tunnel_device(self) -> str:
-        """The GRE device, on func hosts and in the proxy's namespace."""
+        """The tunnel's device, on func hosts and in the proxy's namespace. So called with IPIP too."""
         return f"mgre{self.index}"
 
     @property
@@ -253,7 +270,7 @@ class PairPlan:
 
     @property
     def remote(self) -> IPv4Address:
-        """Where func hosts send the GRE packets of this pair's tenants."""
+        """Where func hosts send the tunnel packets of this pair's tenants."""
         return self.proxies[0].address if self.havip is None else self.havip
 
 
@@ -267,6 +284,7 @@ class Plan:
     redundancy: Redundancy
     ami: str | None  # None: the Debian 13 image that AWS's parameter store names
     architecture: str  # amd64 or arm64: that of the instance types
+    tunnel: TunnelKind
     underlay_mtu: int
     install_packages: bool  # whether hosts fetch missing Debian packages themselves
     pod_cidr: IPv4Network | None  # of Kubernetes' pods on func hosts, which reach every tenant
@@ -283,8 +301,8 @@ class Plan:
 
     @property
     def tunnel_mtu(self) -> int:
-        """MTU of the GRE devices where the underlay allows its full size."""
-        return self.underlay_mtu - GRE_OVERHEAD_BYTES
+        """MTU of the tunnel devices where the underlay allows its full size."""
+        return self.underlay_mtu - self.tunnel.overhead_bytes
 
     @property
     def proxies(self) -> tuple[HostPlan, ...]:
@@ -300,7 +318,7 @@ class Plan:
         return tuple(tenant for tenant in self.tenants if tenant.pair == pair)
 
     def remote_of(self, tenant: TenantPlan) -> IPv4Address:
-        """Where func hosts send a tenant's GRE packets."""
+        """Where func hosts send a tenant's tunnel packets."""
         return self.pair_numbered(tenant.pair).remote
 
     def peer_of(self, proxy: HostPlan) -> HostPlan | None:

@@ -35,7 +35,7 @@ from components.validation.ranges import free, nested
 def make_plan(settings: Settings, stack: str) -> Plan:
     """The plan of a stack. The same settings and name give the same plan."""
     proxy_type = known_instance_types(settings)[settings.proxy.instance_type]
-    per_pair = settings.proxy.tenants_per_pair or proxy_type.spare_enis
+    per_pair = settings.proxy.tenants_per_pair or settings.tunnel.tenants_per_pair(proxy_type.spare_enis)
     return Plan(
         stack=stack,
         region=settings.region,
@@ -43,6 +43,7 @@ def make_plan(settings: Settings, stack: str) -> Plan:
         redundancy=settings.redundancy,
         ami=settings.ami,
         architecture=proxy_type.architecture,
+        tunnel=settings.tunnel,
         underlay_mtu=settings.underlay_mtu,
         install_packages=settings.install_packages,
         pod_cidr=settings.func_hosts.pod_cidr,

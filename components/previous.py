@@ -12,7 +12,7 @@ from typing import Any
 
 import pulumi
 
-from components.plan import Redundancy, Role
+from components.plan import Redundancy, Role, TunnelKind
 
 # A function of the engine itself: in previews too, and without a resource, as a StackReference would be one.
 _READ = "pulumi:pulumi:readStackOutputs"
@@ -31,11 +31,12 @@ class Place:
 class Previous:
     """`redundancy`: None before the first update. `proxies`: where the SSH of each was, by name.
 
-    `places`: where each tenant is, by its name; `tenants_per_pair`: None if it was not said.
+    `tunnel`: likewise. `places`: where each tenant is, by its name; `tenants_per_pair`: None if it was not said.
     """
 
     redundancy: Redundancy | None = None
     proxies: Mapping[str, str] = field(default_factory=dict)
+    tunnel: TunnelKind | None = None
     places: Mapping[str, Place] = field(default_factory=dict)
     tenants_per_pair: int | None = None
 
@@ -61,9 +62,13 @@ def _previous(outputs: Mapping[str, Any]) -> Previous:
     plan = outputs.get("plan", {})
     before = plan.get("redundancy")
     per_pair = plan.get("tenants_per_pair")
+    tunnel = (
+        plan.get("tunnel", TunnelKind.GRE) if plan else None
+    )  # before there was a choice (schema_version 3)
     return Previous(
         places={name: _place(tenant) for name, tenant in outputs.get("tenants", {}).items()},
         tenants_per_pair=None if per_pair is None else int(per_pair),
+        tunnel=None if tunnel is None else TunnelKind(tunnel),
         redundancy=None if before is None else Redundancy(before),
         proxies={
             name: host["ssh"]["host"]

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field
 
 from components.instance_types import INSTANCE_TYPES, Architecture, InstanceType
-from components.plan import VPC_MTU_BYTES, AccessMode, ApiScheme, ApiWay, Redundancy
+from components.plan import VPC_MTU_BYTES, AccessMode, ApiScheme, ApiWay, Redundancy, TunnelKind
 from components.settings_tenant import Tenant
 from components.validation import pair, words
 from components.validation.checks import cross_problems, doubts
@@ -101,7 +101,8 @@ class Proxy(Group):
         default=None,
         description="How many tenants a pair serves. Those with the indexes 1 to N are on the first one, the next N on "
         "the second, which is made when it has a tenant: proxy-2 and proxy-3, whose addresses follow. Another number "
-        "moves tenants from pair to pair, which cuts their connections. Absent: all spare ENIs of the instance type.",
+        "moves tenants from pair to pair, which cuts their connections. Absent: all spare ENIs of the instance type; "
+        "with tunnel ipip one.",
         examples=[7],
     )
     advert_ms: Annotated[int, _ADVERT_MS] = Field(
@@ -196,9 +197,16 @@ class Settings(Group):
         description="pair: two proxies, and when the active one is lost, connections go on through the other. "
         "single: one proxy, whose loss is an outage until it is back.",
     )
+    tunnel: Annotated[TunnelKind, words.TUNNEL] = Field(
+        default=TunnelKind.GRE,
+        description="What carries packets between func hosts and proxies. gre: with a key per tenant. gre-fou: the "
+        "same in UDP, for more than one flow's share of a network card, 5 Gbit/s on AWS. ipip: 8 bytes less than gre "
+        "per packet and no key, so one tenant per pair. See docs/tunnels.md.",
+    )
     underlay_mtu: Annotated[int, _MTU] = Field(
         default=VPC_MTU_BYTES,
-        description="Largest packet between func hosts and proxies, in bytes. The tunnels' is 28 less.",
+        description="Largest packet between func hosts and proxies, in bytes. The tunnels' is 28 less; with gre-fou "
+        "36, with ipip 20.",
     )
     install_packages: Annotated[bool, BOOLEAN] = Field(
         default=True,

@@ -3,7 +3,7 @@
 #
 #   container 10.88.0.5 ── bridge cw-alpha 10.88.0.1 ──▶ mgre1, from 10.0.0.3
 #
-# state: {"own": "192.168.80.8", "underlay_mtu": 9001, "pods": "10.244.0.0/16" | null,
+# state: {"own": "192.168.80.8", "underlay_mtu": 9001, "tunnel_kind": "gre", "pods": "10.244.0.0/16" | null,
 #   "tunnels": [{"tenant", "device": "mgre1", "source": "10.0.0.3"}],
 #   "bridges": [{"tenant", "bridge": "cw-alpha", "cidr": "10.88.0.0/24", "gateway": "10.88.0.1/24", "device": "mgre1"}]}
 #

@@ -22,7 +22,9 @@ readonly CONCERN=${CONCERN%.sh}
 readonly STATE=$ETC/$CONCERN.json
 readonly PROTOCOL=201 # marks our routes; nobody's in iproute2's rt_protos
 NAMESPACE=${NAMESPACE:-}
-readonly ONLY_SAY=${CAUSEWAY_ONLY_SAY:-no} # yes: what would change is said, and nothing is done, see `apply --check`
+# yes: what would change is said, and nothing is done, see `apply --check`
+readonly ONLY_SAY=${CAUSEWAY_ONLY_SAY:-no}
+
 readonly CONCERNS=(packages input user_eni container tunnel sync nat forward pair routes echo) # the order of applying
 
 # ── saying and failing ────────────────────────────────────────────────────────────────────────────────────────────
@@ -115,10 +117,13 @@ readonly CHECKS='
       if $fact | type == "object" then .current = $fact.namespace | .of[.current] = []
       else .of[.current] += [$fact] end)
     | .of // {} | map_values({addr: .[0], route: .[1], neigh: .[2], rule: .[3], tables: .[4]});
+  # Bytes that the kinds of tunnel put around a packet: outer IPv4 20, UDP 8, GRE 4 and its key 4.
+  def tunnel_kind: .tunnel_kind // "gre" | checked("gre|gre-fou|ipip"; "kind of tunnel");
+  def overhead: {"gre": 28, "gre-fou": 36, "ipip": 20}[tunnel_kind];
+  def nic_with($address): first(.[] | select(any(.addr_info[]; .local == $address)));
   # Of the tunnels, given the links of the root namespace: what the NIC with the own address takes, or underlay_mtu if less.
-  def tunnel_mtu($state): ($state.own // $state.local | address) as $own
-    | first(.[] | select(any(.addr_info[]; .local == $own)) | .mtu) as $nic_mtu
-    | [$nic_mtu, ($state.underlay_mtu | whole(576; 65535))] | min - 28;
+  def tunnel_mtu($state): nic_with($state.own // $state.local | address).mtu as $nic_mtu
+    | [$nic_mtu, ($state.underlay_mtu | whole(576; 65535))] | min - ($state | overhead);
   # One batch of ip commands in one namespace, as run_batches reads it. Not joined: jq takes quadratic time for that.
   def batch($namespace; $lines):
     if $lines == [] then empty else "\($namespace)\n", ($lines[] | . + "\n"), "\u001e" end;

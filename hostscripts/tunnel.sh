@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# GRE tunnels with a key per tenant, and the guard of their mouths.
+# Tunnels, one per tenant, and the guard of their mouths.
 #
 #   func host                                     proxy
 #   mgre1 10.0.0.3/24                             namespace tenant-alpha: mgre1 10.0.0.4/24, no remote,
@@ -10,17 +10,25 @@
 #
 #   proxy-0, namespace tenant-alpha: sync1 169.254.254.1/30 ══ GRE, key 2^31 + 1 ══ sync1 169.254.254.2/30, on proxy-1
 #
-# state: {"own": "192.168.4.4", "local": "192.168.4.100", "underlay_mtu": 9001, "tunnels": [{"tenant",
-#   "namespace": "tenant-alpha" | null, "device", "key", "remote": "192.168.4.4" | null, "address": "10.0.0.3/24",
-#   "peers": [{"overlay", "underlay"}]}]}
+# state: {"own": "192.168.4.4", "local": "192.168.4.100", "underlay_mtu": 9001, "tunnel_kind": "gre" | "gre-fou" | "ipip",
+#   "tunnels": [{"tenant", "namespace": "tenant-alpha" | null, "device", "key", "remote": "192.168.4.4" | null,
+#   "address": "10.0.0.3/24", "peers": [{"overlay", "underlay"}]}]}
 # own: by which this host is known, and what a device with a remote sends from. local: what the others send from, and are
 # reached at; a pair's HaVip, which may be somewhere else now. Without `own` both are the same.
 #
 # A device is made in the root namespace, where its packets stay, and moved into the tenant's. A tenant whose namespace
 # user_eni has not made, or has taken away, has no tunnel, and none of its packets comes in. Other ends are changed in
 # place: neighbours, routes and connections stay. A device's MTU is that of the NIC with the own address, or underlay_mtu
-# if less, minus 28. A GRE packet comes in only if
-#   - it has exactly a key: no checksum, no sequence number, and IPv4 inside;
+# if less, minus what the kind of tunnel puts around a packet.
+#
+#   gre      IPv4, GRE with the tenant's key
+#   gre-fou  the same in UDP, with a source port for each inner flow (RFC 8086). What one host sends in one of the two, the
+#            other takes in in either, so that hosts change from one to the other one by one.
+#   ipip     IPv4 alone. Nothing says whose a packet is but its outer addresses: a pair serves one tenant. A peer is a route
+#            here, with its outer address as the gateway, as there are no neighbours without a link layer.
+#
+# A packet comes in only if
+#   - GRE has exactly a key: no checksum, no sequence number, and IPv4 inside;
 #   - where there are many peers, or it is a sync link: its outer source, key and inner source belong together;
 #   - where there is one: its outer source and key are the remote's.
 # Into a func host's tunnel goes only what has the host's own overlay address, after any SNAT. All else is counted.
@@ -28,29 +36,48 @@
 # shellcheck source=hostscripts/lib.sh
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
 
-# Offsets in bits: flags and protocol 0, key 32, and, as nothing but the key is there, the inner source 64 + 96.
-readonly GUARD='
+readonly FOU_PORT=4754   # of GRE in UDP (RFC 8086)
+readonly GRO_BYTES=65536 # what the kernel gives a device
+
+# Offsets in bits: flags and protocol 0, key 32, and, as nothing but the key is there, the inner source 64 + 96. UDP puts 64
+# before them, and the kernel takes GRE out of it without asking again. In IPIP, protocol 4, the inner source is at 96 itself.
+# (What is called ipip in /etc/protocols is another one.)
+readonly GUARD="
   counter dropped { }
   set peers { typeof ip saddr . @th,32,32 . @th,160,32; }
   set remotes { typeof ip saddr . @th,32,32; }
+  set ipip_peers { typeof ip saddr . @th,96,32; }
+  set ipip_remotes { typeof ip saddr; }
   set sources { typeof oifname . ip saddr; }
   chain input {
     type filter hook input priority filter; policy accept;
-    meta l4proto gre jump out_of_tunnels
+    meta l4proto gre jump out_of_gre
+    udp dport $FOU_PORT jump out_of_fou
+    meta l4proto 4 jump out_of_ipip
   }
-  chain out_of_tunnels {
+  chain out_of_gre {
     @th,0,32 0x20000800 ip saddr . @th,32,32 . @th,160,32 @peers accept
     @th,0,32 0x20000800 ip saddr . @th,32,32 @remotes accept
     counter name dropped drop
   }
+  chain out_of_fou {
+    @th,64,32 0x20000800 ip saddr . @th,96,32 . @th,224,32 @peers accept
+    @th,64,32 0x20000800 ip saddr . @th,96,32 @remotes accept
+    counter name dropped drop
+  }
+  chain out_of_ipip {
+    @th,0,4 4 ip saddr . @th,96,32 @ipip_peers accept
+    @th,0,4 4 ip saddr @ipip_remotes accept
+    counter name dropped drop
+  }
   chain postrouting {
     type filter hook postrouting priority srcnat + 50; policy accept;
-    oifname "mgre*" jump into_tunnels
+    oifname \"mgre*\" jump into_tunnels
   }
   chain into_tunnels {
     oifname . ip saddr @sources accept
     counter name dropped drop
-  }'
+  }"
 # A proxy's root namespace has a leg in no tenant, and forwards nothing even if someone switches ip_forward on.
 readonly NEVER_FORWARD='
   chain forward {
@@ -59,19 +86,33 @@ readonly NEVER_FORWARD='
   }'
 
 main() {
-  local guard=$GUARD underlay namespace
+  local guard=$GUARD kind underlay namespace
   ABSENT=()
-  state '(.own // .local | address), (.tunnels[] | .namespace | select(.) | namespace)'
-  underlay=${ROWS[0]} ROWS=("${ROWS[@]:1}")
+  state 'tunnel_kind, (.own // .local | address), (.tunnels[] | .namespace | select(.) | namespace)'
+  kind=${ROWS[0]} underlay=${ROWS[1]} ROWS=("${ROWS[@]:2}")
   nic_with_address_is_there "$underlay"
   ((${#ROWS[@]} == 0)) || guard+=$NEVER_FORWARD
-  networkd_ignores tunnels 'Name=mgre* sync* gre0 gretap0 erspan0'
+  networkd_ignores tunnels 'Name=mgre* sync* gre0 gretap0 erspan0 tunl0'
   for namespace in "${ROWS[@]}"; do
     namespace_is_there "$namespace" || ABSENT+=("$namespace")
   done
   MISSING+=("${ABSENT[@]/#/namespace }")
-  guard_and_tunnels_are "$guard"
+  guard_and_tunnels_are "$guard" "$kind"
   nothing_is_missing
+}
+
+# Open with both kinds of GRE, behind the guard: a host that sends the other kind already, or still, is heard. The kernel
+# does not load the module by itself.
+fou_port_is() {
+  local open=no
+  [[ $(ip fou show 2>/dev/null) != *"port $FOU_PORT ipproto 47"* ]] || open=yes
+  case $1/$open in
+    ipip/yes) run ip fou del port "$FOU_PORT" ;;
+    gre*/no)
+      run modprobe fou
+      run ip fou add port "$FOU_PORT" ipproto 47
+      ;;
+  esac
 }
 
 # The guard comes first: no tunnel is open without it.
@@ -85,11 +126,13 @@ guard_and_tunnels_are() {
     guard_stands=no
     echo '{"nftables": []}' >"$RUN/sets"
   fi
-  plan "$PLAN" --slurpfile sets "$RUN/sets" --arg absent "${ABSENT[*]}"
+  plan "$PLAN" --slurpfile sets "$RUN/sets" --arg absent "${ABSENT[*]}" \
+    --arg protocol "$PROTOCOL" --arg port "$FOU_PORT" --arg gro "$GRO_BYTES"
   # The kernel drops a device's routes with its addresses.
   [[ $(<"$RUN/plan") != *$'\n'@("link add "|"addr del ")* ]] || later_concerns_follow
   {
     guard_is "$1" "$guard_stands"
+    fou_port_is "$2"
     run_batches
   } <"$RUN/plan"
 }
@@ -120,7 +163,20 @@ readonly PLAN='
   def other_end: split("/") | if .[1] == "30" then .[0] | to_int | . + ([0, 1, -1, 0][. % 4]) | from_int
     else error("sync link \(join("/")): not in a /30") end;
 
+  # As `ip link` takes it; the first time without what it has by itself.
+  def settings: "type \(.type) local \(.from)\(if .remote == "any" then "" else " remote \(.remote)" end)"
+    + (if .type == "ipip" then "" else " key \(.key)" end) + " ttl 64"
+    + (if .in_udp then " encap fou encap-sport auto encap-dport \($port)" else "" end);
+  def other_settings: settings + (if .in_udp then "" else " noencap" end);
+
+  # GRE leaves no mark of UDP on what it puts together of several packets, so the kernel drops what came in UDP as no
+  # tunnel (gre_gro_complete, udp_unexpected_gso): then the NIC puts nothing together. Tunnel devices do so themselves.
+  def gro($kind): . as $nic | (if $kind == "gre-fou" then 0 else $gro | tonumber end) as $wanted
+    | if .gro_ipv4_max_size == null or .gro_ipv4_max_size == $wanted or ($wanted > 0 and .gro_ipv4_max_size > 0) then empty
+      else "link set dev \(.ifname) gro_ipv4_max_size \($wanted)" end;
+
   $states[0] as $state | ($state.local | address) as $local | ($state.own // $local | address) as $own
+  | ($state | tunnel_kind) as $kind
   | kernel_facts as $facts
   | ($facts[""].addr | tunnel_mtu($state)) as $mtu
   | [$state.tunnels[] | {
@@ -131,59 +187,72 @@ readonly PLAN='
       address: .address | network,
       peers: (.peers | select((map(.overlay) | addresses) and (map(.underlay) | addresses)))
     }
-    # A remote is changed to another one in place, but not to none.
-    | . + {id: "\(.namespace) \(.device) \(.key | from_int) \(.remote == "any")",
-        is_sync: (.device | startswith("sync")),
-        from: (if .remote == "any" then $local else $own end)}]
+    | .is_sync = (.device | startswith("sync"))
+    | .type = (if $kind == "ipip" and (.is_sync | not) then "ipip" else "gre" end)
+    | .in_udp = ($kind == "gre-fou" and (.is_sync | not))
+    | .from = (if .remote == "any" then $local else $own end)
+    # A remote is changed to another one in place, but not to none; so is UDP, but not another type.
+    | .id = "\(.namespace) \(.device) \(if .type == "ipip" then "ipip" else .key | from_int end) \(.remote == "any")"]
   | map(select(.namespace == "" or (.namespace | IN($absent | split(" ")[]) | not))) as $wanted
   | [$facts | to_entries[] | .key as $namespace | .value.addr[]
-      | select(.linkinfo.info_kind == "gre" and (.ifname | test("^(mgre|sync)[0-9]+$")))
-      | .linkinfo.info_data as $gre | . + {namespace: $namespace,
-          id: "\($namespace) \(.ifname) \($gre.ikey) \($gre.remote == "any")",
-          ends: "\($gre.local) \($gre.remote)",
-          right: ($gre.ikey == $gre.okey)}] as $had
+      | select((.linkinfo.info_kind | IN("gre", "ipip")) and (.ifname | test("^(mgre|sync)[0-9]+$")))
+      | .linkinfo.info_kind as $type | .linkinfo.info_data as $tunnel | . + {namespace: $namespace,
+          id: "\($namespace) \(.ifname) \(if $type == "ipip" then $type else $tunnel.ikey end) \($tunnel.remote == "any")",
+          ends: "\($tunnel.local) \($tunnel.remote) \($tunnel.encap | if . then "\(.type) \(.dport)" else "" end)",
+          right: ($tunnel.ikey == $tunnel.okey)}] as $had
   | ($wanted | map({key: .id, value: true}) | from_entries) as $is_wanted
   | ($had | map(select(.right and $is_wanted[.id])) | map({key: .id, value: .}) | from_entries) as $kept
 
-  | ($sets | map(.nftables[] | .set | select(.) | {key: .name, value: [.elem[]?.concat
-        | if length == 3 then "\(.[0]) . \(.[1]) . \(.[2])" else "\(.[0]) . \(.[1])" end]})
+  | ($sets | map(.nftables[] | .set | select(.) | {key: .name, value: [.elem[]?
+        | if type == "string" then . else .concat | map(tostring) | join(" . ") end]})
       | from_entries) as $elements
-  | set_commands("peers"; [$wanted[] | .key as $key
+  | set_commands("peers"; [$wanted[] | select(.type == "gre") | .key as $key
         | (.peers[] | "\(.underlay) . \($key) . \(.overlay | to_int)"),
           (select(.is_sync) | "\(.remote | address) . \($key) . \(.address | other_end | to_int)")];
         $elements.peers // []),
-      set_commands("remotes"; [$wanted[] | select(.remote != "any" and (.is_sync | not)) | "\(.remote) . \(.key)"];
-        $elements.remotes // []),
+      set_commands("remotes"; [$wanted[] | select(.type == "gre" and .remote != "any" and (.is_sync | not))
+        | "\(.remote) . \(.key)"]; $elements.remotes // []),
+      set_commands("ipip_peers"; [$wanted[] | select(.type == "ipip") | .peers[] | "\(.underlay) . \(.overlay | to_int)"];
+        $elements.ipip_peers // []),
+      set_commands("ipip_remotes"; [$wanted[] | select(.type == "ipip" and .remote != "any") | .remote];
+        $elements.ipip_remotes // []),
       set_commands("sources"; [$wanted[] | select(.namespace == "") | "\(.device) . \(.address | split("/")[0])"];
         $elements.sources // []),
     "\u001e",
 
     ($had | group_by(.namespace)[] | batch(.[0].namespace; map(select($kept[.id] | not) | "link del dev \(.ifname)"))),
+    batch(""; [$facts[""].addr | nic_with($own) | gro($kind)]),
     batch(""; [$wanted[] | select($kept[.id] | not)
-      | "link add name \(.device) type gre local \(.from) \(if .remote == "any" then "" else "remote \(.remote) " end)key \(.key) ttl 64",
+      | "link add name \(.device) \(settings)",
         (select(.namespace != "") | "link set dev \(.device) netns \(.namespace)")]),
     ($wanted[] | .device as $device | .address as $address | $kept[.id] as $link
-      | (if $link and $link.ends != "\(.from) \(.remote)"
-          then ["link change dev \($device) type gre local \(.from) remote \(.remote) key \(.key) ttl 64"]
+      | (if $link and $link.ends != "\(.from) \(.remote) \(if .in_udp then "fou \($port)" else "" end)"
+          then ["link change dev \($device) \(other_settings)"]
           else [] end) as $moved
       | [$link.addr_info[]? | select(.family == "inet") | "\(.local)/\(.prefixlen)"] as $addresses
       # With a primary address go its secondary ones, and with the last one all neighbours, permanent ones too: where the
       # first, and so primary, one is not the wanted one, all go, secondary ones first, and all neighbours come anew.
       | (($addresses[0] // $address) == $address) as $primary_stays
       | (if $primary_stays then $addresses[1:] else $addresses end | reverse) as $wrong
-      | (if $link and $primary_stays
-          then [$facts[.namespace].neigh[] | select(.dev == $device) | "\(.dst) lladdr \(.lladdr)"]
-          else [] end) as $known
-      | [.peers[] | "\(.overlay) lladdr \(.underlay)"] as $peers | [.peers[].overlay] as $overlays
+      | (if .type == "ipip"
+          then {known: [$facts[.namespace].route[] | select(.dev == $device and .gateway) | "\(.dst) via \(.gateway)"],
+            wanted: [.peers[] | "\(.overlay) via \(.underlay)"], verb: "route", marks: " onlink proto \($protocol)"}
+          else {known: [$facts[.namespace].neigh[] | select(.dev == $device) | "\(.dst) lladdr \(.lladdr)"],
+            wanted: [.peers[] | "\(.overlay) lladdr \(.underlay)"], verb: "neigh", marks: " nud permanent"} end) as $peers
+      | (if $link and $primary_stays then $peers.known else [] end) as $known
+      | [.peers[].overlay] as $overlays
       | batch(.namespace;
           $moved
-          + (if $link.mtu != $mtu then ["link set dev \($device) mtu \($mtu)"] else [] end)
+          # A change of its settings has the kernel choose another MTU.
+          + (if $link.mtu != $mtu or $moved != [] then ["link set dev \($device) mtu \($mtu)"] else [] end)
           + ($wrong | map("addr del \(.) dev \($device)"))
-          + (if $addresses[0] == $address then [] else ["addr add \($address) dev \($device)"] end)
+          # With IPIP an overlay address that nobody has would be asked for in the underlay, if a route led there.
+          + (if $addresses[0] == $address then []
+            else ["addr add \($address) dev \($device)\(if $peers.verb == "route" and .remote == "any" then " noprefixroute" else "" end)"] end)
           + (if $link.flags // [] | index("UP") then [] else ["link set dev \($device) up"] end)
-          + ($known | without($peers) | if . == [] then [] else map(split(" ")[0]) | without($overlays) end
-            | map("neigh del \(.) dev \($device)"))
-          + ($peers | without($known) | map("neigh replace \(.) dev \($device) nud permanent"))))
+          + ($known | without($peers.wanted) | if . == [] then [] else map(split(" ")[0]) | without($overlays) end
+            | map("\($peers.verb) del \(.) dev \($device)"))
+          + ($peers.wanted | without($known) | map("\($peers.verb) replace \(.) dev \($device)\($peers.marks)"))))
 '
 
 start "$@"

@@ -25,6 +25,7 @@ class Path:
     """What one connection met."""
 
     tenant: str
+    tunnel: str  # its kind
     func_host: str
     proxy: str
     seen_address: str  # of the client, as the user instance saw it
@@ -65,6 +66,7 @@ def check_paths(client: Client, outputs: Json) -> list[Path]:
     return [
         Path(
             tenant=name,
+            tunnel=outputs["plan"]["tunnel"],
             func_host=func_host,
             proxy=carriers[name],
             seen_address=met[name].seen_address,
@@ -220,7 +222,12 @@ def picture(path: Path, outputs: Json) -> str:
         ),
     ]
     links = [
-        Link(f"GRE key {tenant['gre_key']}", f"{path.proxy_rtt_ms:.2f} ms"),
+        Link(_tunnel(path.tunnel, tenant), f"{path.proxy_rtt_ms:.2f} ms"),
         Link("user ENI", f"from {path.seen_address}"),
     ]
     return draw(hops, links)
+
+
+def _tunnel(kind: str, tenant: Json) -> str:
+    key = f"key {tenant['gre_key']}"
+    return {"gre": f"GRE {key}", "gre-fou": f"GRE {key} in UDP", "ipip": "IPIP"}[kind]

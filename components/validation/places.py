@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from components.plan import PROXIES_OF_A_PAIR
+from components.plan import PROXIES_OF_A_PAIR, TunnelKind
 from components.validation.draft import Draft
 from components.validation.instances import known_types
 from components.validation.legs import following, place_of
@@ -44,6 +44,7 @@ def addresses_of(draft: Draft, number: int) -> Iterator[tuple[str, IPv4Address]]
 def check(draft: Draft) -> Iterator[Problem]:
     """Pairs that have no addresses, and tenants of one that its proxies have no place for."""
     yield from _fits_the_type(draft)
+    yield from _fits_the_tunnel(draft)
     subnet = draft.at("platform.proxy_subnet", IPv4Network)
     if not subnet or subnet.value.prefixlen > SMALLEST:
         return
@@ -64,11 +65,31 @@ def check(draft: Draft) -> Iterator[Problem]:
 
 def _tenants_per_pair(draft: Draft) -> int | None:
     """None: that cannot be read."""
-    written = draft.at("proxy.tenants_per_pair", int)
+    written, kind = draft.at("proxy.tenants_per_pair", int), _tunnel(draft)
     if written or not draft.lacks("proxy.tenants_per_pair"):
         return written.value if written else None
     proxy, (types, _) = draft.at("proxy.instance_type", str), known_types(draft)
-    return types[proxy.value].spare_enis if proxy and proxy.value in types else None
+    if not kind or not proxy or proxy.value not in types:
+        return None
+    return kind.tenants_per_pair(types[proxy.value].spare_enis)
+
+
+def _tunnel(draft: Draft) -> TunnelKind | None:
+    """What stands there, or the default; None where that cannot be read."""
+    written = draft.at("tunnel", TunnelKind)
+    if written:
+        return written.value
+    return TunnelKind.GRE if draft.lacks("tunnel") else None
+
+
+def _fits_the_tunnel(draft: Draft) -> Iterator[Problem]:
+    written, kind = draft.at("proxy.tenants_per_pair", int), _tunnel(draft)
+    if written and kind and written.value > (most := kind.tenants_per_pair(written.value)):
+        yield written.problem(
+            f"is more than {most}, and tunnel is {kind.value}: it has no key, so nothing says whose of several "
+            "tenants a packet is that comes from one host",
+            "leave it out, and every tenant gets a pair of its own; or set tunnel to gre",
+        )
 
 
 def _fits_the_type(draft: Draft) -> Iterator[Problem]:

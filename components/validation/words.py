@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from components.instance_types import Architecture
-from components.plan import AccessMode, ApiScheme, ApiWay, Redundancy
+from components.plan import AccessMode, ApiScheme, ApiWay, Redundancy, TunnelKind
 from components.validation.leaf import Leaf, MisfitError
 from components.validation.readers import choice, text
 
@@ -63,6 +63,7 @@ ARCHITECTURE = choice(
 API_WAY = choice(ApiWay)
 API_SCHEME = choice(ApiScheme)
 REDUNDANCY = choice(Redundancy)
+TUNNEL = choice(TunnelKind)
 
 
 def _account(value: object) -> str:

@@ -88,7 +88,7 @@ def kernel_has(host: Any, state: Json, *, peers: bool) -> None:
         else []
         for tunnel in state["tunnels"]
     }
-    kernel_is(host, state, devices)
+    kernel_is(host, state, devices, {})
     elements = [
         {"concat": [peer["underlay"], tunnel["key"], int(IPv4Address(peer["overlay"]))]}
         for tunnel in state["tunnels"]

@@ -57,6 +57,9 @@ ICMP_HEADER = struct.Struct("!BBHHH")
 ICMP_ECHO, ICMP_ECHO_REPLY = 8, 0
 
 BIND_ADDRESS_NO_PORT = 24  # IP_BIND_ADDRESS_NO_PORT of Linux, which Python 3.11 does not name
+FREEBIND = (
+    15  # IP_FREEBIND, likewise: an address that is gone for a moment ends nothing but what is begun then
+)
 
 now = time.monotonic
 
@@ -73,6 +76,7 @@ class Way(NamedTuple):
         made.setblocking(False)
         if self.source:
             made.setsockopt(socket.IPPROTO_IP, BIND_ADDRESS_NO_PORT, 1)
+            made.setsockopt(socket.IPPROTO_IP, FREEBIND, 1)
             made.bind((self.source, 0))
         return made
 

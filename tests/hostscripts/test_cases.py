@@ -20,34 +20,31 @@ def cases(name: str) -> list[Any]:
     return [pytest.param(case, id=case.get("about") or case["says"]) for case in yaml.safe_load(text)]
 
 
-def gre_link(device: Case) -> Case:
-    """As `ip -j -d addr show` prints a GRE device."""
+def tunnel_link(device: Case) -> Case:
+    """As `ip -j -d addr show` prints a tunnel device."""
+    kind = device.get("kind", "gre")
+    data = {"remote": device["remote"], "local": device["local"], "ttl": 64}
+    if kind == "gre":
+        data |= {"ikey": device["key"], "okey": device["key"]}
+    if "encap" in device:
+        data["encap"] = {"type": "fou", "sport": 0, "dport": device["encap"], "csum": False}
     inet = [
         {"family": "inet", "local": address, "prefixlen": int(prefix_length), "scope": "global"}
         for address, prefix_length in (network.split("/") for network in device.get("address", "").split())
     ]
     return {
         "ifname": device["device"],
-        "link_type": "gre",
+        "link_type": kind,
         "flags": ["NOARP"] + (["UP", "LOWER_UP"] if device.get("up", True) else []),
         "mtu": device["mtu"],
-        "linkinfo": {
-            "info_kind": "gre",
-            "info_data": {
-                "remote": device["remote"],
-                "local": device["local"],
-                "ttl": 64,
-                "ikey": device["key"],
-                "okey": device["key"],
-            },
-        },
+        "linkinfo": {"info_kind": kind, "info_data": data},
         "addr_info": inet,
     }
 
 
-def kernel_is(host: StubHost, state: Case, has: dict[str, list[Case]]) -> None:
-    """The NIC with the local address, and these GRE devices."""
-    nic = {
+def kernel_is(host: StubHost, state: Case, has: dict[str, list[Case]], of_nic: Case) -> None:
+    """The NIC with the local address, and these tunnel devices."""
+    nic = of_nic | {
         "ifname": "ens5",
         "link_type": "ether",
         "flags": ["UP"],
@@ -60,15 +57,20 @@ def kernel_is(host: StubHost, state: Case, has: dict[str, list[Case]]) -> None:
             for device in devices
             for overlay, underlay in device.get("neighbours", {}).items()
         ]
-        links = [gre_link(device) for device in devices]
-        host.kernel(namespace, links if namespace else [nic, *links], neigh=neighbours)
+        routes = [
+            {"dst": overlay, "gateway": underlay, "dev": device["device"], "protocol": "201"}
+            for device in devices
+            for overlay, underlay in device.get("routes", {}).items()
+        ]
+        links = [tunnel_link(device) for device in devices]
+        host.kernel(namespace, links if namespace else [nic, *links], route=routes, neigh=neighbours)
 
 
 def guard_is_up(host: StubHost, case: Case) -> None:
     """The guard stands, as an earlier apply left it, with these elements."""
     host.apply("tunnel", ok="misses" not in case)
     found = [
-        {"set": {"name": name, "elem": [{"concat": element} for element in elements]}}
+        {"set": {"name": name, "elem": [{"concat": e} if isinstance(e, list) else e for e in elements]}}
         for name, elements in case["sets"].items()
     ]
     host.state("sets", {"nftables": [{"metainfo": {}}, *found]})
@@ -89,7 +91,8 @@ def outcome(said: str, case: Case) -> str:
 @pytest.mark.parametrize("case", cases("tunnel"))
 def test_tunnel(stub_host: StubHost, case: Case) -> None:
     stub_host.state("tunnel", case["state"])
-    kernel_is(stub_host, case["state"], case.get("has", {}))
+    kernel_is(stub_host, case["state"], case.get("has", {}), case.get("nic", {}))
+    (stub_host.root / "fou").write_text("" if case.get("fou") == "closed" else "port 4754 ipproto 47 \n")
     if "sets" in case:
         guard_is_up(stub_host, case)
 
@@ -115,7 +118,7 @@ def test_routes(stub_host: StubHost, case: Case) -> None:
     tables = [{"type": "unicast", "table": "main"} | route for route in case["has"]]
     stub_host.kernel(
         "",
-        [gre_link(device | {"mtu": 8973, "address": "10.0.0.3/24"}), bridge],
+        [tunnel_link(device | {"mtu": 8973, "address": "10.0.0.3/24"}), bridge],
         rule=case.get("rules", []),
         tables=tables,
     )
@@ -130,7 +133,7 @@ def test_a_state_that_is_refused_touches_nothing(
 ) -> None:
     monkeypatch.setenv("CAUSEWAY_LOCAL_DEADLINE_S", "0")
     stub_host.state(case["concern"], case["state"])
-    kernel_is(stub_host, {"local": "192.168.4.4"}, {})
+    kernel_is(stub_host, {"local": "192.168.4.4"}, {}, {})
     said = stub_host.apply(case["concern"], ok=False)
     assert case["says"] in said
     assert said.splitlines()[-2] == f"causeway: {case['concern']}: failed"

@@ -19,6 +19,7 @@ IP = r"""#!/bin/bash
 gre='{"info_kind": "gre", "info_data":
   {"local": "192.168.4.4", "remote": "%s", "ikey": "0.0.0.1", "okey": "0.0.0.1"}}'
 case "$*" in
+  "fou show") echo "port 4754 ipproto 47" ;;
   *-j*) /sbin/ip "$@" | sed -E 's/"02:00:c0:a8:50:0([0-9])"/"192.168.80.\1"/g' |
     jq -c --argjson gre "$gre" 'map(if .ifname == "mgre1" then .linkinfo = $gre else . end)' ;;
   *) sed -E 's/lladdr 192\.168\.80\.([0-9]) /lladdr 02:00:c0:a8:50:0\1 /' | /sbin/ip "$@" ;;

@@ -44,6 +44,7 @@ def test_tunnels_of_a_func_host(plan: Plan) -> None:
         "own": "192.168.80.9",
         "local": "192.168.80.9",
         "underlay_mtu": 9001,
+        "tunnel_kind": "gre",
         "tunnels": [
             {
                 "tenant": "alpha",
@@ -275,6 +276,7 @@ def test_containers_of_a_func_host() -> None:
     assert state == {
         "own": "192.168.80.9",
         "underlay_mtu": 9001,
+        "tunnel_kind": "gre",
         "pods": "10.244.0.0/16",
         "tunnels": [
             {"tenant": "alpha", "device": "mgre1", "source": "10.0.0.5"},

@@ -1,0 +1,126 @@
+"""A pair changes from one kind of tunnel to the next, with connections open: what it sends, and what it lets in."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from lab.paths import PROJECT
+from tests.lab.conftest import PAIR, LabUnderTest
+from tests.lab.kept_connections import kept_connections
+from tests.lab.pair_lab import ops_status, well
+from tests.lab.test_hostscripts_guest import dropped
+
+pytestmark = pytest.mark.lab
+
+FUNC = "func-0"
+HTTP = "curl --silent --fail --max-time 5 http://172.16.101.4:8080"
+LARGE = "ping -c 1 -W 5 -M do -s {} 172.16.101.4"  # ICMP's head is 8 bytes, IP's 20
+ON_THE_WIRE = {"gre": "proto gre", "gre-fou": "udp dst port 4754", "ipip": "ip proto 4"}
+OVERHEAD = {"gre": 28, "gre-fou": 36, "ipip": 20}
+
+# A ping to the user instance in what its sender likes; all of it in one raw packet from the func host's own address.
+CRAFT = r"""
+import socket, struct, sys
+kind, inner, key, flags = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4], 16)
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+def ip(source, to, protocol, body):
+    head = struct.pack("!BBHHHBB", 0x45, 0, 20 + len(body), 1, 0, 64, protocol)
+    ends = socket.inet_aton(source) + socket.inet_aton(to)
+    return head + struct.pack("!H", checksum(head + b"\0\0" + ends)) + ends + body
+echo = struct.pack("!BBHHH", 8, 0, 0xF7FD, 1, 1)
+packet = ip(inner, "172.16.101.4", 1, echo)
+protocol = 4
+if kind != "ipip":
+    packet = struct.pack("!HHI", flags, 0x0800, key) + (b"\0\0\0\1" if flags & 0x1000 else b"") + packet
+    protocol = 47
+if kind == "gre-fou":
+    packet = struct.pack("!HHHH", 50000, 4754, 8 + len(packet), 0) + packet
+    protocol = 17
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+raw.sendto(ip("192.168.80.8", "192.168.4.100", protocol, packet), ("192.168.4.100", 0))
+"""
+RIGHT, OTHER_INNER, OTHER_KEY, SEQUENCE = (
+    ("10.0.0.3", 1, "2000"),
+    ("10.0.0.99", 1, "2000"),
+    ("10.0.0.3", 2, "2000"),
+    ("10.0.0.3", 1, "3000"),
+)
+
+
+@pytest.fixture(scope="module")
+def changing(pair: LabUnderTest) -> Iterator[LabUnderTest]:
+    """The pair, which has GRE again in the end."""
+    try:
+        yield pair
+    finally:
+        pair.up(*PAIR)
+
+
+def sends(lab: LabUnderTest, kind: str) -> bool:
+    """Whether a request puts this on the wire; what is none of it may be there too, of the pair itself."""
+    argv = [sys.executable, "-m", "lab", "capture", "--name", lab.name, FUNC, "eth0", "-n", "1"]
+    process = subprocess.Popen(
+        [*argv, *ON_THE_WIRE[kind].split()], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    while b"listening on" not in process.stderr.readline():
+        assert process.poll() is None
+    lab.succeed(FUNC, HTTP)
+    try:
+        process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)  # which it hands on
+        process.communicate()
+        return False
+    return True
+
+
+def drops(lab: LabUnderTest, proxy: str, kind: str, packet: tuple[str, int, str]) -> bool:
+    """Whether the proxy's guard counts it."""
+    before = dropped(lab, proxy, "causeway_tunnel")
+    lab.succeed(FUNC, f"python3 - {kind} {' '.join(map(str, packet))}", stdin=CRAFT.encode())
+    lab.succeed(FUNC, HTTP)  # it is through when this is
+    return dropped(lab, proxy, "causeway_tunnel") > before
+
+
+def is_right(lab: LabUnderTest, kind: str) -> None:
+    """Everything that a kind promises."""
+    active, standby = well(lab)
+    assert sends(lab, kind)
+    full = 9001 - OVERHEAD[kind]
+    lab.succeed(FUNC, LARGE.format(full - 28))
+    assert "too long" in lab.fail(FUNC, LARGE.format(full - 27)).lower()
+    assert not drops(lab, active, kind, RIGHT), "this is what the host itself might send"
+    assert drops(lab, active, kind, OTHER_INNER)
+    if kind != "ipip":
+        assert drops(lab, active, kind, OTHER_KEY)
+        assert drops(lab, active, kind, SEQUENCE)
+    for host in (FUNC, active, standby):
+        said = lab.succeed(host, "/opt/causeway/apply").splitlines()
+        assert [line for line in said if not line.endswith(": unchanged")] == []
+    assert ops_status(lab)["problems"] == []
+
+
+def test_a_kind_that_is_not_sent_passes_no_security_group(changing: LabUnderTest) -> None:
+    """First of all: a group goes on letting through for minutes what it has let through."""
+    active, _ = well(changing)
+    assert sends(changing, "gre")
+    for kind in ("gre-fou", "ipip"):
+        assert not drops(changing, active, kind, OTHER_INNER), "not even the guard sees it"
+
+
+@pytest.mark.parametrize("kind", ["gre-fou", "ipip", "gre"])
+def test_connections_live_through_a_change_to(kind: str, changing: LabUnderTest) -> None:
+    """One after the other, each from the one before."""
+    with kept_connections(changing):
+        changing.up(*PAIR, "--config", f"tunnel={kind}")
+    is_right(changing, kind)
