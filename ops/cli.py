@@ -179,14 +179,15 @@ def bench(
         "build/bench.json"
     ),
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="Some parts: growth, hostscripts, image, lab.")
+        list[str] | None,
+        typer.Option("--only", help="Some parts: forwarding, growth, hostscripts, image, lab, reconcile."),
     ] = None,
     runs: Annotated[int, typer.Option("--runs", help="Repetitions of what is short; medians are shown.")] = 5,
 ) -> None:
     """Measure speed and memory against the stated goals; prints a table and writes JSON."""
-    from ops.bench import run_bench
+    from ops.bench import PARTS, run_bench
 
-    run_bench(output, parts=only or ["growth", "hostscripts", "image", "lab"], runs=runs)
+    run_bench(output, parts=only or list(PARTS), runs=runs)
 
 
 @contextmanager

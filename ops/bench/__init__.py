@@ -12,16 +12,20 @@ from rich.console import Console
 from rich.table import Table
 
 from ops.bench.figure import Figure
+from ops.bench.forwarding import measure_forwarding
 from ops.bench.growth import measure_growth
 from ops.bench.hostscripts import measure_hostscripts
 from ops.bench.image import measure_image
 from ops.bench.lab import measure_lab
+from ops.bench.reconcile import measure_reconcile
 
 PARTS: dict[str, Callable[[int], list[Figure]]] = {
+    "forwarding": measure_forwarding,
     "growth": measure_growth,
     "hostscripts": measure_hostscripts,
     "image": measure_image,
     "lab": measure_lab,
+    "reconcile": measure_reconcile,
 }
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """Samples in `unit`; the median is what counts against `goal`, an upper bound."""
+    """Samples in `unit`; the median is what counts against `goal`, an upper bound, or with `at_least` a lower one."""
 
     what: str
     unit: str
     samples: tuple[float, ...]
     goal: float | None = None
+    at_least: bool = False
 
     @property
     def median(self) -> float:
@@ -26,7 +27,9 @@ class Figure:
     @property
     def met(self) -> bool | None:
         """Whether the goal is met; None: there is none."""
-        return None if self.goal is None else self.median <= self.goal
+        if self.goal is None:
+            return None
+        return self.median >= self.goal if self.at_least else self.median <= self.goal
 
     @property
     def shown(self) -> str:
@@ -39,7 +42,7 @@ class Figure:
     @property
     def goal_shown(self) -> str:
         """The goal with its unit."""
-        return "" if self.goal is None else f"≤ {self.goal:g} {self.unit}"
+        return "" if self.goal is None else f"{'≥' if self.at_least else '≤'} {self.goal:g} {self.unit}"
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""

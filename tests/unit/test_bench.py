@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import ops.bench
-from ops.bench import growth
+from ops.bench import forwarding, growth
 from ops.bench.figure import Figure
 from ops.cli import app
 
@@ -47,3 +47,23 @@ def test_growth_is_measured_of_the_program_itself(capsys: pytest.CaptureFixture[
     """At a size that costs nothing: what it calls must go on existing."""
     growth.main(2)
     assert set(json.loads(capsys.readouterr().out)) == {"plan_s", "program_s", "peak_mib"}
+
+
+def test_a_goal_of_a_ratio_is_a_lower_bound() -> None:
+    figure = Figure(what="x", unit="of y's", samples=(0.7, 0.9, 0.8), goal=0.8, at_least=True)
+    assert figure.met is True
+    assert figure.goal_shown == "≥ 0.8 of y's"
+    assert Figure(what="x", unit="", samples=(0.7,), goal=0.8, at_least=True).met is False
+
+
+def test_ways_are_compared_with_the_median_of_plain_nat() -> None:
+    sample = forwarding.Sample
+    base = [sample(bulk=900, packets=10_000, cpu_us=100), sample(bulk=1100, packets=12_000, cpu_us=120)]
+    ways = {"gre": [sample(bulk=500, packets=11_000, cpu_us=220)], forwarding.BASE: base}
+    found = {figure.what: figure for figure in forwarding.figures(ways)}
+    assert found["plain NAT: bulk TCP"].samples == (900, 1100)
+    assert found["gre: bulk TCP"].samples == (0.5,)
+    assert found["gre: bulk TCP"].met is False
+    assert found["gre: small packets"].met is True
+    assert found["gre: proxy's CPU per packet"].samples == (2.0,)
+    assert found["gre: proxy's CPU per packet"].goal is None
