@@ -80,9 +80,16 @@ def remove_leftovers() -> None:
     """Directories of previews that were killed; their API ended with them. A lab that lives only has such a name."""
     for directory in (home() / "labs").glob("preview-*"):
         pid = directory.name.removeprefix("preview-")
-        left = pid.isdecimal() and not Path(f"/proc/{pid}").exists()
-        if left and launch.find(paths := LabPaths(directory.name)) is None:
+        if pid.isdecimal() and not is_preview(pid) and launch.find(paths := LabPaths(directory.name)) is None:
             launch.remove_directory(paths)
+
+
+def is_preview(pid: str) -> bool:
+    """Whether a process of that number is one of ours: after some minutes it may be anybody's, or a thread of his."""
+    try:
+        return b"preview" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def settings_of(stack: str, overrides: Mapping[str, Json]) -> Settings | None:

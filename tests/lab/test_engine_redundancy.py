@@ -13,7 +13,7 @@ import pytest
 
 from components import departure
 from components.departure import Departure
-from components.plan import Redundancy
+from components.plan import Redundancy, TunnelKind
 from components.previous import Previous, previous_stack
 from components.way_in import Done, WayIn
 from lab.engine.context import EngineContext
@@ -25,7 +25,11 @@ from tests.unit.provider_cloud import running_cloud
 
 pytestmark = pytest.mark.lab
 PROXIES = ("proxy-0", "proxy-1")
-PAIR = Previous(redundancy=Redundancy.PAIR, proxies={name: f"ssh-of-{name}" for name in PROXIES})
+PAIR = Previous(
+    redundancy=Redundancy.PAIR,
+    tunnel=TunnelKind.GRE,  # of a stack that says nothing of it
+    proxies={name: f"ssh-of-{name}" for name in PROXIES},
+)
 
 
 class Stack:
