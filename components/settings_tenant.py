@@ -116,6 +116,6 @@ class Tenant(Group):
         default=None,
         description="Its containers on func hosts have addresses of this range, the same on every host, and hang on "
         "the bridge cw-NAME there (cw-INDEX, if the name is longer than 12 characters), which has the first one. "
-        "Nothing else may use it. Absent: the tenant has no containers.",
+        "Nothing else may use it; a /20 at widest. Absent: the tenant has no containers.",
         examples=["10.88.0.0/24"],
     )
