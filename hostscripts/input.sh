@@ -46,9 +46,7 @@ table inet causeway_input {$table
 }
 
 stands_at_boot() {
-  local present=''
-  [[ ! -f $AT_BOOT ]] || IFS= read -r -d '' present <"$AT_BOOT" || true
-  [[ $present != "$1" ]] || return 0
+  ! file_says "$AT_BOOT" "$1" || return 0
   changed "${AT_BOOT#"$ROOT"} written"
   printf '%s' "$1" >"$AT_BOOT.new"
   mv "$AT_BOOT.new" "$AT_BOOT"

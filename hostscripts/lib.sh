@@ -287,15 +287,6 @@ sysctls_are() {
   done
 }
 
-# All namespaces of a host share one table of neighbours, of 1,024, which a single sender fills that has it look for many
-# addresses of a subnet: a func host those of a tenant's, a container those of its own bridge. It looks for a thousand or so at
-# the same time, if it is asked for 400 new ones a second; a subnet has 65,536.
-neighbours_have_room() {
-  local threshold=$ROOT/proc/sys/net/ipv4/neigh/default/gc_thresh3
-  [[ -w $threshold ]] || return 0 # it is the machine's, which a container's root may not set
-  sysctls_are_at_least net/ipv4/neigh/default/gc_thresh3=65536 net/ipv4/neigh/default/gc_thresh2=32768
-}
-
 # Likewise, but what is more already stays.
 sysctls_are_at_least() {
   local setting value
@@ -303,6 +294,15 @@ sysctls_are_at_least() {
     read -r value <"$ROOT/proc/sys/${setting%%=*}"
     ((value >= ${setting#*=})) || sysctls_are "$setting"
   done
+}
+
+# All namespaces of a host share one table of neighbours, of 1,024, which a single sender fills that has it look for many
+# addresses of a subnet: a func host those of a tenant's, a container those of its own bridge. It looks for a thousand or so at
+# the same time, if it is asked for 400 new ones a second; a subnet has 65,536.
+neighbours_have_room() {
+  local threshold=$ROOT/proc/sys/net/ipv4/neigh/default/gc_thresh3
+  [[ -w $threshold ]] || return 0 # it is the machine's, which a container's root may not set
+  sysctls_are_at_least net/ipv4/neigh/default/gc_thresh3=65536 net/ipv4/neigh/default/gc_thresh2=32768
 }
 
 # connections_have_room TENANTS SETTER: a quarter of the memory is for connections, the same share of it for the namespace of each
@@ -397,7 +397,7 @@ imds_answers() { imds_token >/dev/null; }
 # networkd_ignores NAME MATCH: systemd-networkd, where it runs, configures no device that MATCH describes. Without a
 # MATCH there is no file: one with an empty section would match every device.
 networkd_ignores() {
-  local file=$ROOT/etc/systemd/network/05-causeway-$1.network present=''
+  local file=$ROOT/etc/systemd/network/05-causeway-$1.network
   local wanted="[Match]
 $2
 
@@ -405,8 +405,7 @@ $2
 Unmanaged=yes
 "
   [[ -n $2 ]] || wanted=
-  [[ ! -f $file ]] || IFS= read -r -d '' present <"$file" || true
-  [[ $wanted != "$present" ]] || return 0
+  ! file_says "$file" "$wanted" || return 0
   if [[ -z $wanted ]]; then
     run rm "$file"
     return
@@ -419,15 +418,21 @@ Unmanaged=yes
 
 # It takes all away that it did not make when it starts: at its next start it reads that it does not.
 networkd_leaves_foreign_routes() {
-  local file=$ROOT/etc/systemd/networkd.conf.d/05-causeway.conf present=''
+  local file=$ROOT/etc/systemd/networkd.conf.d/05-causeway.conf
   local wanted="[Network]
 ManageForeignRoutes=no
 ManageForeignRoutingPolicyRules=no
 "
-  [[ ! -f $file ]] || IFS= read -r -d '' present <"$file" || true
-  [[ $wanted != "$present" ]] || return 0
+  ! file_says "$file" "$wanted" || return 0
   changed "systemd-networkd leaves others' routes and rules"
   ! is_for_real || file_is_readable "$file" "$wanted"
+}
+
+# file_says FILE TEXT, all of it; one that is not there says nothing.
+file_says() {
+  local present=''
+  [[ ! -f $1 ]] || IFS= read -r -d '' present <"$1" || true
+  [[ $present == "$2" ]]
 }
 
 file_is_readable() {

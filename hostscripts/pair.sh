@@ -75,9 +75,7 @@ configurations_are() {
 
 # file_is PATH TEXT MARK
 file_is() {
-  local present=''
-  [[ ! -f $1 ]] || IFS= read -r -d '' present <"$1" || true
-  [[ $present != "$2" ]] || return 0
+  ! file_says "$1" "$2" || return 0
   changed "${1#"$ROOT"} written"
   : >"$3"
   printf '%s' "$2" >"$1.new"

@@ -171,9 +171,9 @@ readonly PLAN='
 
   # GRE leaves no mark of UDP on what it puts together of several packets, so the kernel drops what came in UDP as no
   # tunnel (gre_gro_complete, udp_unexpected_gso): then the NIC puts nothing together. Tunnel devices do so themselves.
-  def gro($kind): . as $nic | (if $kind == "gre-fou" then 0 else $gro | tonumber end) as $wanted
-    | if .gro_ipv4_max_size == null or .gro_ipv4_max_size == $wanted or ($wanted > 0 and .gro_ipv4_max_size > 0) then empty
-      else "link set dev \(.ifname) gro_ipv4_max_size \($wanted)" end;
+  def gro($kind): ($kind != "gre-fou") as $merges
+    | if .gro_ipv4_max_size == null or (.gro_ipv4_max_size > 0) == $merges then empty
+      else "link set dev \(.ifname) gro_ipv4_max_size \(if $merges then $gro else 0 end)" end;
 
   $states[0] as $state | ($state.local | address) as $local | ($state.own // $local | address) as $own
   | ($state | tunnel_kind) as $kind

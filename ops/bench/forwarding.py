@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from lab.errors import LabError
 from ops.bench.figure import Figure
-from ops.bench.lab import lab
+from ops.bench.lab import ec2_client, lab
 
 FUNC, PROXY, USER = "func-0", "proxy-0", "user-alpha"
 USER_ADDRESS = "172.16.101.4"
@@ -55,7 +53,7 @@ def measure_forwarding(runs: int) -> list[Figure]:
     with ExitStack() as stack:
         stack.callback(lab, "down")
         bring_up("gre")
-        ec2 = ec2_of_the_lab()
+        ec2 = ec2_client()
         everything_passes(ec2)
         serve()
         for _ in range(rounds):
@@ -150,18 +148,6 @@ def serve() -> None:
 def run(host: str, line: str) -> str:
     """As root."""
     return lab("exec", host, "--", "sudo", "bash", "-ec", line)
-
-
-def ec2_of_the_lab() -> Any:
-    """A client."""
-    state = json.loads(lab("status", "--json"))
-    return boto3.client(
-        "ec2",
-        endpoint_url=state["ec2_endpoint"],
-        region_name=state["region"],
-        aws_access_key_id=state["credentials"]["access_key_id"],
-        aws_secret_access_key=state["credentials"]["secret_access_key"],
-    )
 
 
 def everything_passes(ec2: Any) -> None:

@@ -54,14 +54,7 @@ def measure_lab(runs: int) -> list[Figure]:
 def answer_times(runs: int) -> list[float]:
     """Seconds from RunInstances to the banner of the guest's sshd, one instance after the other."""
     client = Client(LabPaths(NAME))
-    state = client.call("status")
-    ec2: Any = boto3.client(
-        "ec2",
-        endpoint_url=state["ec2_endpoint"],
-        region_name=state["region"],
-        aws_access_key_id=state["credentials"]["access_key_id"],
-        aws_secret_access_key=state["credentials"]["secret_access_key"],
-    )
+    ec2 = ec2_client()
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
     image = ec2.describe_images(Filters=[{"Name": "name", "Values": ["debian-13-amd64-*"]}])["Images"][0][
@@ -78,6 +71,18 @@ def answer_times(runs: int) -> list[float]:
         ec2.terminate_instances(InstanceIds=[started])
         ec2.get_waiter("instance_terminated").wait(InstanceIds=[started], WaiterConfig={"Delay": 1})
     return times
+
+
+def ec2_client() -> Any:
+    """Of the benchmark's lab."""
+    state = Client(LabPaths(NAME)).call("status")
+    return boto3.client(
+        "ec2",
+        endpoint_url=state["ec2_endpoint"],
+        region_name=state["region"],
+        aws_access_key_id=state["credentials"]["access_key_id"],
+        aws_secret_access_key=state["credentials"]["secret_access_key"],
+    )
 
 
 def wait_for_banner(client: Client, host: str, deadline: float) -> None:
