@@ -187,8 +187,8 @@ def tcp(source, to, sport, dport, flags, payload=b""):
     start = struct.pack("!HHLLBBH", sport, dport, 1000, 1000, 5 << 4, flags, 8192)
     pseudo = ends(source, to) + struct.pack("!BBH", 0, 6, 20 + len(payload))
     return start + struct.pack("!HH", checksum(pseudo + start + b"\\0" * 4 + payload), 0) + payload
-def gre(key, packet):
-    return struct.pack("!HHL", 0x2000, 0x0800, key) + packet
+def gre(key, packet, flags=0x2000):
+    return struct.pack("!HHL", flags, 0x0800, key) + (b"\\0\\0\\0\\1" if flags & 0x1000 else b"") + packet
 def send(packet, to):
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     for _ in range(5):

@@ -14,6 +14,7 @@ from tests.lab.conftest import PAIR, LabUnderTest
 from tests.lab.kept_connections import kept_connections
 from tests.lab.pair_lab import PROXIES, ops_status, well
 from tests.lab.test_hostscripts_guest import dropped
+from tests.lab.test_isolation import FORGE
 
 pytestmark = pytest.mark.lab
 
@@ -23,33 +24,20 @@ LARGE = "ping -c 1 -W 5 -M do -s {} 172.16.101.4"  # ICMP's head is 8 bytes, IP'
 ON_THE_WIRE = {"gre": "proto gre", "gre-fou": "udp dst port 4754", "ipip": "ip proto 4"}
 OVERHEAD = {"gre": 28, "gre-fou": 36, "ipip": 20}
 
-# A ping to the user instance in what its sender likes; all of it in one raw packet from the func host's own address.
-CRAFT = r"""
-import socket, struct, sys
+# A ping to the user instance in what its sender likes; all of it in raw packets from the func host's own address.
+CRAFT = (
+    FORGE
+    + """
 kind, inner, key, flags = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4], 16)
-def checksum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-def ip(source, to, protocol, body):
-    head = struct.pack("!BBHHHBB", 0x45, 0, 20 + len(body), 1, 0, 64, protocol)
-    ends = socket.inet_aton(source) + socket.inet_aton(to)
-    return head + struct.pack("!H", checksum(head + b"\0\0" + ends)) + ends + body
-echo = struct.pack("!BBHHH", 8, 0, 0xF7FD, 1, 1)
-packet = ip(inner, "172.16.101.4", 1, echo)
-protocol = 4
+packet, protocol = ip(inner, "172.16.101.4", 1, struct.pack("!BBHHH", 8, 0, 0xF7FD, 1, 1)), 4
 if kind != "ipip":
-    packet = struct.pack("!HHI", flags, 0x0800, key) + (b"\0\0\0\1" if flags & 0x1000 else b"") + packet
-    protocol = 47
+    packet, protocol = gre(key, packet, flags), 47
 if kind == "gre-fou":
-    packet = struct.pack("!HHHH", 50000, 4754, 8 + len(packet), 0) + packet
-    protocol = 17
-raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-for _ in range(5):
-    raw.sendto(ip("192.168.80.8", "192.168.4.100", protocol, packet), ("192.168.4.100", 0))
+    packet, protocol = struct.pack("!HHHH", 50000, 4754, 8 + len(packet), 0) + packet, 17
+send(ip("192.168.80.8", "192.168.4.100", protocol, packet), "192.168.4.100")
 """
-COPIES = 5
+)
+COPIES = 5  # of each packet, which FORGE sends
 ARRIVALS = """
 table inet arrivals {
   chain counted {
