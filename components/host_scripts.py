@@ -68,6 +68,7 @@ COMMON = (
 )
 EXTRA: Mapping[Concern, Sequence[HostFile]] = {
     Concern.INPUT: (_unit("causeway-input.service"),),
+    Concern.TUNNEL: (_script("tunnel_peers.sh", "0644"),),
     Concern.SYNC: (_unit("causeway-sync@.service"), _script("pair")),
     Concern.PAIR: (
         *(_script(f"pair_{part}.py", "0644") for part in ("watch", "decide", "aws", "path", "netlink")),

@@ -23,6 +23,7 @@ from components.host_state_shapes import (
     TunnelState,
     UserEniState,
 )
+from components.peer_ranges import peer_ranges
 from components.plan import (
     ECHO_HTTP_PORT,
     ECHO_TCP_PORT,
@@ -286,10 +287,9 @@ def _proxy_tunnel(plan: Plan, tenant: TenantPlan) -> Tunnel:
         "key": tenant.gre_key,
         "remote": None,
         "address": str(proxy_overlay_interface(tenant)),
-        "peers": [
-            {"overlay": str(tenant.func_overlay_addresses[func.index]), "underlay": str(func.address)}
-            for func in plan.func_hosts
-        ],
+        "peers": peer_ranges(
+            (tenant.func_overlay_addresses[func.index], func.address) for func in plan.func_hosts
+        ),
     }
 
 

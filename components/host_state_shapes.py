@@ -15,11 +15,15 @@ class PackagesState(TypedDict):
     packages: list[str]
 
 
-class Peer(TypedDict):
-    """A func host as the proxy knows it: its address in the overlay and in the platform VPC."""
+class PeerRange(TypedDict):
+    """Func hosts as the proxy knows them: so many, of which the first has these addresses, and each next one the next.
+
+    One address is in the overlay, one in the platform VPC.
+    """
 
     overlay: str
     underlay: str
+    count: int
 
 
 class Tunnel(TypedDict):
@@ -31,7 +35,7 @@ class Tunnel(TypedDict):
     key: int
     remote: str | None
     address: str
-    peers: list[Peer]
+    peers: list[PeerRange]
 
 
 class TunnelState(TypedDict):

@@ -41,7 +41,7 @@ trap 'die "${BASH_SOURCE[0]##*/}:$LINENO: failed: $BASH_COMMAND"' ERR
 # A change was made, or is about to be. The mark is a file because it must survive subshells and namespaces.
 changed() {
   say "$*"
-  ! is_for_real || : >"$RUN/changed"
+  ! is_for_real || echo yes >"$RUN/changed"
 }
 
 is_for_real() { [[ $ONLY_SAY == no ]]; }
@@ -91,8 +91,6 @@ readonly CHECKS='
   def user_device: checked("user[0-9]{1,9}"; "user device");
   def mac: checked("[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}"; "MAC") | ascii_downcase;
   def address: checked(quad; "address");
-  # thousands at once: one regular expression for all, and one each only to name the wrong one
-  def addresses: if tojson | test("\\A\\[((?>\"\(quad)\",?))*+\\]\\z") then . else map(address) end;
   def network: checked(quad + "/(3[0-2]|[12]?[0-9])"; "network");
   def whole($low; $high):
     if type == "number" and . == floor and . >= $low and . <= $high then .
@@ -109,7 +107,8 @@ readonly CHECKS='
   # as `ip route` prints a destination
   def as_route: if . == "0.0.0.0/0" then "default" else rtrimstr("/32") end;
   # the strings of the input that are not among $others; for thousands of them
-  def without($others): (reduce $others[] as $other ({}; .[$other] = true)) as $is | map(select($is[.] | not));
+  def without($others): if . == [] or $others == [] then .
+    else (reduce $others[] as $other ({}; .[$other] = true)) as $is | map(select($is[.] | not)) end;
 
   # What kernel_facts printed, by namespace ("" is the root one): {addr, route, neigh}, and what was added to it.
   def kernel_facts:
@@ -126,7 +125,7 @@ readonly CHECKS='
     | [$nic_mtu, ($state.underlay_mtu | whole(576; 65535))] | min - ($state | overhead);
   # One batch of ip commands in one namespace, as run_batches reads it. Not joined: jq takes quadratic time for that.
   def batch($namespace; $lines):
-    if $lines == [] then empty else "\($namespace)\n", ($lines[] | . + "\n"), "\u001e" end;
+    if $lines == [] then empty else "\($lines | length) \($namespace)\n", ($lines[] | ., "\n"), "\u001e" end;
 '
 
 # state FILTER: the filter over this concern's state file, one line per result, as the array ROWS.
@@ -137,9 +136,12 @@ state() {
   [[ -z $text ]] || mapfile -t ROWS <<<"$text"
 }
 
-# What a concern is applied from: its state, its script and this file, as one text.
+# What a concern is applied from: its state, its scripts and this file, as one text.
 source_of() {
-  printf '%s\n' "$(<"$ETC/$1.json")" "$(<"$HERE/$1.sh")" "$(<"$HERE/lib.sh")"
+  local file
+  for file in "$ETC/$1.json" "$HERE/$1".sh "$HERE/$1"_*.sh "$HERE/lib.sh"; do
+    [[ ! -f $file ]] || printf '%s\n' "$(<"$file")"
+  done
 }
 
 # ── the kernel, as it is and as it should be ──────────────────────────────────────────────────────────────────────
@@ -232,21 +234,25 @@ plan() {
 run_batches() {
   local record namespace lines
   while IFS= read -r -d $'\x1e' record; do
-    namespace=${record%%$'\n'*}
     lines=${record#*$'\n'}
     lines=${lines%$'\n'}
-    batch_is_said "$namespace" "$lines"
-    ! is_for_real || ip ${namespace:+-n "$namespace"} -batch - <<<"$lines"
+    namespace=${record%%$'\n'*}
+    batch_is_said "${namespace%% *}" "${namespace#* }" <<<"$lines"
+    namespace=${namespace#* }
+    ! is_for_real || ip ${namespace:+-n "$namespace"} -batch - <<<"$lines" || return 1
   done
 }
 
+# batch_is_said COUNT NAMESPACE: its lines are stdin; twenty of thousands are said.
 batch_is_said() {
   local lines line
-  mapfile -t lines <<<"$2"
-  for line in "${lines[@]:0:20}"; do
-    changed "${1:+$1: }ip $line"
+  mapfile -t -n 20 lines
+  (($1 <= 20)) || lines+=("… and $(($1 - 20)) more")
+  lines=("${lines[@]/#/"${2:+$2: }ip "}")
+  changed "${lines[0]}"
+  for line in "${lines[@]:1}"; do
+    say "$line"
   done
-  ((${#lines[@]} <= 20)) || changed "${1:+$1: }ip … and $((${#lines[@]} - 20)) more"
 }
 
 namespace_is_there() { [[ -e $ROOT/run/netns/$1 ]]; }

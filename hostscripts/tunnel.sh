@@ -12,7 +12,7 @@
 #
 # state: {"own": "192.168.4.4", "local": "192.168.4.100", "underlay_mtu": 9001, "tunnel_kind": "gre" | "gre-fou" | "ipip",
 #   "tunnels": [{"tenant", "namespace": "tenant-alpha" | null, "device", "key", "remote": "192.168.4.4" | null,
-#   "address": "10.0.0.3/24", "peers": [{"overlay", "underlay"}]}]}
+#   "address": "10.0.0.3/24", "peers": […]}]}, peers as in tunnel_peers.sh
 # own: by which this host is known, and what a device with a remote sends from. local: what the others send from, and are
 # reached at; a pair's HaVip, which may be somewhere else now. Without `own` both are the same.
 #
@@ -35,6 +35,8 @@
 
 # shellcheck source=hostscripts/lib.sh
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
+# shellcheck source=hostscripts/tunnel_peers.sh
+source "${CAUSEWAY_ROOT:-}/opt/causeway/tunnel_peers.sh"
 
 readonly FOU_PORT=4754   # of GRE in UDP (RFC 8086)
 readonly GRO_BYTES=65536 # what the kernel gives a device
@@ -86,6 +88,19 @@ readonly NEVER_FORWARD='
   }'
 
 main() {
+  if peers_alone_differ; then
+    if peers_are_changed; then
+      peers_are_remembered
+      return
+    fi
+    say "somebody has changed the kernel: all is compared"
+  fi
+  peers_are_forgotten
+  all_is_reconciled
+  peers_are_remembered
+}
+
+all_is_reconciled() {
   local guard=$GUARD kind underlay namespace
   ABSENT=()
   state 'tunnel_kind, (.own // .local | address), (.tunnels[] | .namespace | select(.) | namespace)'
@@ -126,7 +141,7 @@ guard_and_tunnels_are() {
     guard_stands=no
     echo '{"nftables": []}' >"$RUN/sets"
   fi
-  plan "$PLAN" --slurpfile sets "$RUN/sets" --arg absent "${ABSENT[*]}" \
+  plan "$PEERS $PLAN" --slurpfile sets "$RUN/sets" --arg absent "${ABSENT[*]}" \
     --arg protocol "$PROTOCOL" --arg port "$FOU_PORT" --arg gro "$GRO_BYTES"
   # The kernel drops a device's routes with its addresses.
   [[ $(<"$RUN/plan") != *$'\n'@("link add "|"addr del ")* ]] || later_concerns_follow
@@ -153,12 +168,6 @@ guard_is() {
 # Its first record is for nft: what the sets lack and what they have too much. The others are for ip.
 # shellcheck disable=SC2016 # $ is jq's
 readonly PLAN='
-  def elements($verb; $set):
-    if . == [] then empty
-    else "\($verb) element inet causeway_tunnel \($set) { \(.[0])", (.[1:][] | ", " + .), " }\n" end;
-  def set_commands($set; $wanted; $had):
-    ($had | without($wanted) | elements("delete"; $set)), ($wanted | without($had) | elements("add"; $set));
-
   # The other address of a /30.
   def other_end: split("/") | if .[1] == "30" then .[0] | to_int | . + ([0, 1, -1, 0][. % 4]) | from_int
     else error("sync link \(join("/")): not in a /30") end;
@@ -185,7 +194,7 @@ readonly PLAN='
       key: .key | whole(0; 4294967295),
       remote: (if .remote == null then "any" else .remote | address end),
       address: .address | network,
-      peers: (.peers | select((map(.overlay) | addresses) and (map(.underlay) | addresses)))
+      peers: .peers | peer_ranges
     }
     | .is_sync = (.device | startswith("sync"))
     | .type = (if $kind == "ipip" and (.is_sync | not) then "ipip" else "gre" end)
@@ -193,7 +202,8 @@ readonly PLAN='
     | .from = (if .remote == "any" then $local else $own end)
     # A remote is changed to another one in place, but not to none; so is UDP, but not another type.
     | .id = "\(.namespace) \(.device) \(if .type == "ipip" then "ipip" else .key | from_int end) \(.remote == "any")"]
-  | map(select(.namespace == "" or (.namespace | IN($absent | split(" ")[]) | not))) as $wanted
+  | map(select(.namespace == "" or (.namespace | IN($absent | split(" ")[]) | not)))
+  | ([.[].peers[]] | underlays) as $underlays | map(.peers |= expanded($underlays)) as $wanted
   | [$facts | to_entries[] | .key as $namespace | .value.addr[]
       | select((.linkinfo.info_kind | IN("gre", "ipip")) and (.ifname | test("^(mgre|sync)[0-9]+$")))
       | .linkinfo.info_kind as $type | .linkinfo.info_data as $tunnel | . + {namespace: $namespace,
@@ -204,15 +214,14 @@ readonly PLAN='
   | ($had | map(select(.right and $is_wanted[.id])) | map({key: .id, value: .}) | from_entries) as $kept
 
   | ($sets | map(.nftables[] | .set | select(.) | {key: .name, value: [.elem[]?
-        | if type == "string" then . else .concat | map(tostring) | join(" . ") end]})
+        | if type == "string" then . else .concat | "\(.[0]) . \(.[1])" + (if .[2] then " . \(.[2])" else "" end) end]})
       | from_entries) as $elements
-  | set_commands("peers"; [$wanted[] | select(.type == "gre") | .key as $key
-        | (.peers[] | "\(.underlay) . \($key) . \(.overlay | to_int)"),
-          (select(.is_sync) | "\(.remote | address) . \($key) . \(.address | other_end | to_int)")];
+  | set_commands("peers"; [$wanted[] | select(.type == "gre")
+        | peer_elements(.peers)[], (select(.is_sync) | "\(.remote | address) . \(.key) . \(.address | other_end | to_int)")];
         $elements.peers // []),
       set_commands("remotes"; [$wanted[] | select(.type == "gre" and .remote != "any" and (.is_sync | not))
         | "\(.remote) . \(.key)"]; $elements.remotes // []),
-      set_commands("ipip_peers"; [$wanted[] | select(.type == "ipip") | .peers[] | "\(.underlay) . \(.overlay | to_int)"];
+      set_commands("ipip_peers"; [$wanted[] | select(.type == "ipip") | peer_elements(.peers)[]];
         $elements.ipip_peers // []),
       set_commands("ipip_remotes"; [$wanted[] | select(.type == "ipip" and .remote != "any") | .remote];
         $elements.ipip_remotes // []),
@@ -223,7 +232,7 @@ readonly PLAN='
     ($had | group_by(.namespace)[] | batch(.[0].namespace; map(select($kept[.id] | not) | "link del dev \(.ifname)"))),
     batch(""; [$facts[""].addr | nic_with($own) | gro($kind)]),
     batch(""; [$wanted[] | select($kept[.id] | not)
-      | "link add name \(.device) \(settings)",
+      | "link add name \(.device) mtu \($mtu) \(settings)",
         (select(.namespace != "") | "link set dev \(.device) netns \(.namespace)")]),
     ($wanted[] | .device as $device | .address as $address | $kept[.id] as $link
       | (if $link and $link.ends != "\(.from) \(.remote) \(if .in_udp then "fou \($port)" else "" end)"
@@ -234,25 +243,19 @@ readonly PLAN='
       # first, and so primary, one is not the wanted one, all go, secondary ones first, and all neighbours come anew.
       | (($addresses[0] // $address) == $address) as $primary_stays
       | (if $primary_stays then $addresses[1:] else $addresses end | reverse) as $wrong
-      | (if .type == "ipip"
-          then {known: [$facts[.namespace].route[] | select(.dev == $device and .gateway) | "\(.dst) via \(.gateway)"],
-            wanted: [.peers[] | "\(.overlay) via \(.underlay)"], verb: "route", marks: " onlink proto \($protocol)"}
-          else {known: [$facts[.namespace].neigh[] | select(.dev == $device) | "\(.dst) lladdr \(.lladdr)"],
-            wanted: [.peers[] | "\(.overlay) lladdr \(.underlay)"], verb: "neigh", marks: " nud permanent"} end) as $peers
-      | (if $link and $primary_stays then $peers.known else [] end) as $known
-      | [.peers[].overlay] as $overlays
+      | (if $link and $primary_stays | not then []
+          elif .type == "ipip" then [$facts[.namespace].route[] | select(.dev == $device and .gateway) | "\(.dst) via \(.gateway)"]
+          else [$facts[.namespace].neigh[] | select(.dev == $device) | "\(.dst) lladdr \(.lladdr)"] end) as $known
       | batch(.namespace;
           $moved
           # A change of its settings has the kernel choose another MTU.
-          + (if $link.mtu != $mtu or $moved != [] then ["link set dev \($device) mtu \($mtu)"] else [] end)
+          + (if $link and $link.mtu != $mtu or $moved != [] then ["link set dev \($device) mtu \($mtu)"] else [] end)
           + ($wrong | map("addr del \(.) dev \($device)"))
           # With IPIP an overlay address that nobody has would be asked for in the underlay, if a route led there.
           + (if $addresses[0] == $address then []
-            else ["addr add \($address) dev \($device)\(if $peers.verb == "route" and .remote == "any" then " noprefixroute" else "" end)"] end)
+            else ["addr add \($address) dev \($device)\(if .type == "ipip" and .remote == "any" then " noprefixroute" else "" end)"] end)
           + (if $link.flags // [] | index("UP") then [] else ["link set dev \($device) up"] end)
-          + ($known | without($peers.wanted) | if . == [] then [] else map(split(" ")[0]) | without($overlays) end
-            | map("\($peers.verb) del \(.) dev \($device)"))
-          + ($peers.wanted | without($known) | map("\($peers.verb) replace \(.) dev \($device)\($peers.marks)"))))
+          + way_commands(ways(.peers); $known)))
 '
 
 start "$@"

@@ -18,6 +18,7 @@ from typing import Any
 from ops.bench.figure import Figure
 
 FUNC_HOSTS, TENANTS = 1000, 14
+FIRST_FUNC_HOST = IPv4Address("192.168.80.8")
 Json = dict[str, Any]
 
 
@@ -46,7 +47,6 @@ def measure_hostscripts(runs: int) -> list[Figure]:
 
 def tunnels(func_hosts: int) -> Json:
     """A proxy's state."""
-    first_underlay = IPv4Address("192.168.80.8")
     return {
         "local": "192.168.4.4",
         "underlay_mtu": 9001,
@@ -59,8 +59,7 @@ def tunnels(func_hosts: int) -> Json:
                 "remote": None,
                 "address": f"10.{key}.0.4/16",
                 "peers": [
-                    {"overlay": str(IPv4Address(f"10.{key}.0.5") + i), "underlay": str(first_underlay + i)}
-                    for i in range(func_hosts)
+                    {"overlay": f"10.{key}.0.5", "underlay": str(FIRST_FUNC_HOST), "count": func_hosts}
                 ],
             }
             for key in range(1, TENANTS + 1)
@@ -81,7 +80,7 @@ def kernel_has(host: Any, state: Json, *, peers: bool) -> None:
                 "remote": "any",
                 "mtu": state["underlay_mtu"] - 28,
                 "address": tunnel["address"],
-                "neighbours": {peer["overlay"]: peer["underlay"] for peer in tunnel["peers"]},
+                "neighbours": dict(addresses(tunnel)),
             }
         ]
         if peers
@@ -90,11 +89,20 @@ def kernel_has(host: Any, state: Json, *, peers: bool) -> None:
     }
     kernel_is(host, state, devices, {})
     elements = [
-        {"concat": [peer["underlay"], tunnel["key"], int(IPv4Address(peer["overlay"]))]}
+        {"concat": [underlay, tunnel["key"], int(IPv4Address(overlay))]}
         for tunnel in state["tunnels"]
-        for peer in tunnel["peers"]
+        for overlay, underlay in addresses(tunnel)
     ]
     (host.root / "sets").write_text(json.dumps({"nftables": [{"set": {"name": "peers", "elem": elements}}]}))
+
+
+def addresses(tunnel: Json) -> list[tuple[str, str]]:
+    """Of its peers, in the overlay and in the platform VPC."""
+    return [
+        (str(IPv4Address(peers["overlay"]) + i), str(IPv4Address(peers["underlay"]) + i))
+        for peers in tunnel["peers"]
+        for i in range(peers["count"])
+    ]
 
 
 def cpu_seconds(action: Callable[[], object]) -> float:

@@ -37,6 +37,7 @@ def measure_reconcile(runs: int) -> list[Figure]:
             samples["from nothing"].append(seconds_of_apply(FUNC_HOSTS))
             samples["nothing to do"].append(seconds_of_apply(FUNC_HOSTS))
             samples["one func host more"].append(seconds_of_apply(FUNC_HOSTS + 1))
+            root("/opt/causeway/apply --check tunnel")  # fails if a difference has left something out
     finally:
         lab("down")
     return [

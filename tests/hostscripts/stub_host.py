@@ -77,6 +77,10 @@ class StubHost:
         """What was loaded into nft since the last call."""
         return self._taken("nft")
 
+    def asked(self) -> list[str]:
+        """The namespaces whose kernel was read since the last call."""
+        return self._taken("asked")
+
     def _taken(self, name: str) -> list[str]:
         path = self.root / name
         lines = path.read_text().splitlines() if path.exists() else []

@@ -42,8 +42,8 @@ PROXY: dict[str, Any] = {
             "remote": None,
             "address": f"10.0.{key}.4/24",
             "peers": [
-                {"overlay": f"10.0.{key}.3", "underlay": "192.168.80.8"},
-                {"overlay": f"10.0.{key}.5", "underlay": "192.168.80.9"},
+                {"overlay": f"10.0.{key}.3", "underlay": "192.168.80.8", "count": 1},
+                {"overlay": f"10.0.{key}.5", "underlay": "192.168.80.9", "count": 1},
             ],
         }
         for name, key in (("alpha", 1), ("beta", 2))

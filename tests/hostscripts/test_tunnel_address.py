@@ -53,7 +53,10 @@ def applied(sandbox: Sandbox, **tunnel: Any) -> str:
 def of_a_proxy(address: str) -> dict[str, Any]:
     """Its tunnel, with peers in the same overlay."""
     first = IPv4Network(address, strict=False)[0]
-    peers = [{"overlay": str(first + last), "underlay": underlay} for last, underlay in NEIGHBOURS.items()]
+    peers = [
+        {"overlay": str(first + last), "underlay": underlay, "count": 1}
+        for last, underlay in NEIGHBOURS.items()
+    ]
     return {"namespace": "tenant-alpha", "remote": None, "address": address, "peers": peers}
 
 
