@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ops.bench.figure import Figure
+from ops.bench.first_packet import measure_first_packet
 from ops.bench.forwarding import measure_forwarding
 from ops.bench.growth import measure_growth
 from ops.bench.hostscripts import measure_hostscripts
@@ -20,6 +21,7 @@ from ops.bench.lab import measure_lab
 from ops.bench.reconcile import measure_reconcile
 
 PARTS: dict[str, Callable[[int], list[Figure]]] = {
+    "first-packet": measure_first_packet,
     "forwarding": measure_forwarding,
     "growth": measure_growth,
     "hostscripts": measure_hostscripts,

@@ -60,7 +60,8 @@ def measure_forwarding(runs: int) -> list[Figure]:
             for kind in KINDS:
                 bring_up(kind)
                 samples.setdefault(kind, []).append(sample())
-        ways = by_hand(ec2)
+        take_over(ec2)
+        ways = by_hand()
         for _ in range(rounds):
             for way, (on_func, on_proxy) in ways.items():
                 run(PROXY, CLEAN + on_proxy)
@@ -198,28 +199,30 @@ WIREGUARD = (
 NEW_KEY = "umask 077; wg genkey >/run/wg.key; wg pubkey </run/wg.key"
 
 
-def by_hand(ec2: Any) -> dict[str, tuple[str, str]]:
-    """Nobody but the benchmark configures these guests from here on: what it does on func host and proxy, by way."""
+def take_over(ec2: Any) -> None:
+    """Nobody but the benchmark configures these guests from here on."""
     run(FUNC, LEFT_ALONE)
     run(PROXY, TAKEN_OVER)
+    routed(ec2, "172.16.101.0/24", of="192.168.80.8", to="192.168.4.4")
+    routed(ec2, "192.168.0.0/16", of=USER_ADDRESS, to="172.16.101.10")
+
+
+def routed(ec2: Any, beyond: str, *, of: str, to: str) -> None:
+    """In the VPC of the host `of` an address beyond is reached by the host `to`, which may forward."""
     interfaces = {
         one["PrivateIpAddress"]: one for one in ec2.describe_network_interfaces()["NetworkInterfaces"]
     }
-    for own, theirs, beyond in (
-        ("192.168.4.4", "192.168.80.8", "172.16.101.0/24"),
-        ("172.16.101.10", USER_ADDRESS, "192.168.0.0/16"),
-    ):
-        leg, client = interfaces[own], interfaces[theirs]
-        ec2.modify_network_interface_attribute(
-            NetworkInterfaceId=leg["NetworkInterfaceId"], SourceDestCheck={"Value": False}
-        )
-        for table in ec2.describe_route_tables()["RouteTables"]:
-            if table["VpcId"] == client["VpcId"]:
-                ec2.create_route(
-                    RouteTableId=table["RouteTableId"],
-                    DestinationCidrBlock=beyond,
-                    NetworkInterfaceId=leg["NetworkInterfaceId"],
-                )
+    leg = interfaces[to]["NetworkInterfaceId"]
+    ec2.modify_network_interface_attribute(NetworkInterfaceId=leg, SourceDestCheck={"Value": False})
+    for table in ec2.describe_route_tables()["RouteTables"]:
+        if table["VpcId"] == interfaces[of]["VpcId"]:
+            ec2.create_route(
+                RouteTableId=table["RouteTableId"], DestinationCidrBlock=beyond, NetworkInterfaceId=leg
+            )
+
+
+def by_hand() -> dict[str, tuple[str, str]]:
+    """What is done on func host and proxy, by way."""
     keys = {host: run(host, NEW_KEY).strip() for host in (FUNC, PROXY)}
     ways = {
         "plain routing": (ROUTED, ""),
