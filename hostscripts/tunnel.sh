@@ -31,7 +31,8 @@
 #   - GRE has exactly a key: no checksum, no sequence number, and IPv4 inside;
 #   - where there are many peers, or it is a sync link: its outer source, key and inner source belong together;
 #   - where there is one: its outer source and key are the remote's.
-# Into a func host's tunnel goes only what has the host's own overlay address, after any SNAT. All else is counted.
+# Into a func host's tunnel goes only what has the host's own overlay address, after any SNAT. All else is counted, but
+# for the kernel's own search for IPv6 routers, which goes on for ever and says nothing of anybody.
 
 # shellcheck source=hostscripts/lib.sh
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
@@ -78,6 +79,7 @@ readonly GUARD="
   }
   chain into_tunnels {
     oifname . ip saddr @sources accept
+    icmpv6 type nd-router-solicit drop
     counter name dropped drop
   }"
 # A proxy's root namespace has a leg in no tenant, and forwards nothing even if someone switches ip_forward on.
