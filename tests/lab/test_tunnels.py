@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,6 +23,16 @@ pytestmark = pytest.mark.lab
 FUNC = "func-0"
 HTTP = "curl --silent --fail --max-time 5 http://172.16.101.4:8080"
 LARGE = "ping -c 1 -W 5 -M do -s {} 172.16.101.4"  # ICMP's head is 8 bytes, IP's 20
+SYN_ACK = "tcp[tcpflags] & (tcp-syn | tcp-ack) == tcp-syn | tcp-ack"
+# DEVICE COUNT FILTER: packets that go by while the last argument, a shell line, is done
+SEEN = """
+device=$0 count=$1 filter=$2 line=$3
+timeout 20 tcpdump -l -n -i "$device" -c "$count" "$filter" >/run/seen 2>/run/said &
+until grep -q 'listening on' /run/said; do sleep 0.1; done
+eval "$line" >/dev/null
+wait
+cat /run/seen
+"""
 ON_THE_WIRE = {"gre": "proto gre", "gre-fou": "udp dst port 4754", "ipip": "ip proto 4"}
 OVERHEAD = {"gre": 28, "gre-fou": 36, "ipip": 20}
 
@@ -83,6 +95,24 @@ def sends(lab: LabUnderTest, kind: str) -> bool:
     return True
 
 
+def seen(lab: LabUnderTest, device: str, count: int, packets: str, line: str) -> str:
+    """What tcpdump prints on the func host: so many of these packets, which the line has to cause."""
+    return lab.succeed(FUNC, f"bash -ec {shlex.join([SEEN, device, str(count), packets, line])}")
+
+
+def mss_of_answer(lab: LabUnderTest) -> int:
+    """What the user instance is said to take, whose own NIC would take more."""
+    found = re.search(r"\[mss (\d+)", seen(lab, "mgre1", 1, SYN_ACK, HTTP))
+    assert found
+    return int(found[1])
+
+
+def source_ports(lab: LabUnderTest, flows: int) -> set[str]:
+    """Of the outer UDP, while so many connections are made, of at least five packets each."""
+    said = seen(lab, "eth0", 5 * flows, "udp dst port 4754", f"for i in $(seq {flows}); do {HTTP}; done")
+    return set(re.findall(r"IP 192\.168\.80\.8\.(\d+) > 192\.168\.4\.100\.4754:", said))
+
+
 def send(lab: LabUnderTest, kind: str, packet: tuple[str, int, str]) -> None:
     """Have the func host send it COPIES times; they are through, because a request sent after them was answered."""
     lab.succeed(FUNC, f"python3 - {kind} {' '.join(map(str, packet))}", stdin=CRAFT.encode())
@@ -104,6 +134,10 @@ def is_right(lab: LabUnderTest, kind: str) -> None:
     full = 9001 - OVERHEAD[kind]
     lab.succeed(FUNC, LARGE.format(full - 28))
     assert "too long" in lab.fail(FUNC, LARGE.format(full - 27)).lower()
+    assert mss_of_answer(lab) == full - 40, "IP's head and TCP's"
+    if kind == "gre-fou":
+        assert len(source_ports(lab, 1)) == 1, "a flow keeps its port"
+        assert len(source_ports(lab, 12)) > 4, "flows are spread"
     assert not drops(lab, kind, RIGHT), "this is what the host itself might send"
     assert drops(lab, kind, OTHER_INNER)
     if kind != "ipip":

@@ -58,6 +58,23 @@ def test_one_more_func_host_touches_itself_and_the_proxys_tunnels() -> None:
     }
 
 
+@pytest.mark.parametrize("count", [10, 60])
+def test_one_more_is_the_same_change_with_many(count: int) -> None:
+    """What a proxy is told grows by no line: its preview stays as short, and so does the text that is sent."""
+    before, after = func_hosts(count), func_hosts(count + 1)
+    (tunnel,) = changed(before, after)
+    assert tunnel == f"{COMMAND}::proxy-0-tunnel"
+    texts = [graph.resources[tunnel]["inputs"]["stdin"].splitlines() for graph in (before, after)]
+    assert [(old, new) for old, new in zip(*texts, strict=True) if old != new] == [
+        (
+            f'          "count": {count - 1}',
+            f'          "count": {count}',
+        )  # and the one below the proxy's address
+    ]
+    grown = len(func_hosts(2).resources) - len(func_hosts(1).resources)
+    assert len(after.resources) - len(before.resources) == grown
+
+
 def test_a_func_host_more_makes_no_proxy_of_a_pair_step_aside() -> None:
     def two_func_hosts(configuration: Configuration) -> None:
         become_pair(configuration)
