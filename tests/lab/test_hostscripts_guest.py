@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.lab.conftest import LabUnderTest
+from tests.lab.conftest import LabUnderTest, wait_until
 from tests.lab.test_path import FUNC, HTTP, IN_TENANT, PROXY, USER_ADDRESS
 
 pytestmark = pytest.mark.lab
@@ -25,6 +25,31 @@ def dropped(lab: LabUnderTest, host: str, table: str, namespace: str = "") -> in
     """Packets that a table of a host dropped."""
     count: int = lab.json(host, STATUS)["namespaces"][namespace]["dropped"][table]["packets"]
     return count
+
+
+# Takes over what it has not been told to leave alone, as networkd's catch-all does on Debian's cloud images.
+TAKES_ALL = """[Match]
+Name=other0 cw-* mgre*
+[Network]
+LinkLocalAddressing=no
+"""
+OURS = "ip addr show dev {0}; ip route show table all proto 201; ip rule show"
+
+
+@contextmanager
+def networkd(lab: LabUnderTest, host: str) -> Iterator[None]:
+    """It runs, and has a device beside ours, with an address that it was not told of."""
+    file = "/etc/systemd/network/90-all.network"
+    lab.succeed(host, f"cat >{file}", stdin=TAKES_ALL.encode())
+    lab.succeed(host, "systemctl unmask systemd-networkd && systemctl start systemd-networkd")
+    try:
+        lab.succeed(host, "ip link add other0 up type dummy && ip addr add 10.250.0.1/32 dev other0")
+        yield
+    finally:
+        lab.succeed(host, f"rm {file}; ip link delete other0")
+        lab.succeed(
+            host, "systemctl stop systemd-networkd.socket systemd-networkd; systemctl mask systemd-networkd"
+        )
 
 
 @contextmanager
@@ -48,6 +73,21 @@ def test_applying_again_changes_nothing(lab: LabUnderTest, host: str) -> None:
     assert [line for line in said if not line.endswith(": unchanged")] == []
     concerns = lab.json(host, STATUS)["concerns"]
     assert [name for name, concern in concerns.items() if not concern["in_sync"]] == []
+
+
+def test_networkd_that_starts_again_takes_nothing_away(lab: LabUnderTest) -> None:
+    """It removes what it does not know of the devices that it manages, and routes and rules of anybody."""
+    ours = "; ".join(OURS.format(device) for device in ("mgre1", "cw-alpha"))
+    before = lab.succeed(FUNC, ours)
+    with networkd(lab, FUNC):
+        lab.succeed(FUNC, "systemctl restart systemd-networkd")
+        wait_until(
+            "it has taken an address away",
+            lambda: "10.250.0.1" not in lab.succeed(FUNC, "ip addr show dev other0"),
+        )
+        assert lab.succeed(FUNC, ours) == before
+        lab.succeed(FUNC, "/opt/causeway/apply --check")
+        lab.succeed(FUNC, HTTP)
 
 
 def test_a_proxy_has_room_for_a_tenant_that_has_much(lab: LabUnderTest) -> None:
