@@ -10,7 +10,7 @@ from components.func_fleet import FuncFleet, FuncFleetArgs
 from components.lookups import find_image, with_chosen_subnets
 from components.networks import ACCESS, platform_vpc
 from components.planning import make_plan
-from components.previous import previous_stack
+from components.previous import known_as, previous_stack
 from components.proxies import Proxies, ProxiesArgs
 from components.redundancy_change import announce_change
 from components.same_places import require_same_places
@@ -54,6 +54,7 @@ proxies = Proxies(
         place=access.place(image, platform.subnets[PROXY], firewall.groups[PROXY], plan.tags),
         vpc_id=platform.vpc_id,
         api_group=firewall.groups.get(API),
+        open=firewall.groups[FUNC].rules,
         user_networks=tenant_networks,
     ),
 )
@@ -63,7 +64,7 @@ func_fleet = FuncFleet(
         plan=plan,
         access=access,
         place=access.place(image, platform.subnets[FUNC], firewall.groups[FUNC], plan.tags),
-        after=proxies.first_tunnels,
+        after=proxies.first_ends,
     ),
 )
 user_instances = UserInstances(
@@ -77,4 +78,5 @@ export_stack(
     hosts=(*func_fleet.hosts, *proxies.hosts, *user_instances.hosts.values()),
     user_enis=proxies.user_enis,
     redundancy=proxies.redundancy,
+    tunnel=known_as(previous.tunnel, plan.tunnel, func_fleet.tunnels),
 )

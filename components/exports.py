@@ -33,13 +33,17 @@ def export_stack(
     hosts: Sequence[Host],
     user_enis: Mapping[str, Mapping[str, UserEni]],
     redundancy: pulumi.Input[str],
+    tunnel: pulumi.Input[str],
 ) -> None:
-    """Export everything. `user_enis`: by proxy, then by tenant. `redundancy`: once it is what the plan says."""
+    """Export everything. `user_enis`: by proxy, then by tenant.
+
+    `redundancy` and `tunnel`: each once it is what the plan says.
+    """
     pulumi.export("schema_version", SCHEMA_VERSION)
     everyone = [*hosts, *([access.bastion] if access.bastion else ())]
     pulumi.export("hosts", {host.plan.name: _host(host, access) for host in everyone})
     pulumi.export("tenants", {tenant.name: _tenant(plan, tenant, user_enis) for tenant in plan.tenants})
-    pulumi.export("plan", _plan(plan, image, redundancy))
+    pulumi.export("plan", _plan(plan, image, redundancy, tunnel))
     pulumi.export("access", _access(plan, access))
 
 
@@ -111,7 +115,9 @@ def _user_instance(tenant: TenantPlan) -> dict[str, str] | None:
     return {"name": tenant.user_instance_name, "address": str(tenant.network.instance_address)}
 
 
-def _plan(plan: Plan, image: Image, redundancy: pulumi.Input[str]) -> dict[str, object]:
+def _plan(
+    plan: Plan, image: Image, redundancy: pulumi.Input[str], tunnel: pulumi.Input[str]
+) -> dict[str, object]:
     return {
         "stack": plan.stack,
         "region": plan.region,
@@ -123,7 +129,7 @@ def _plan(plan: Plan, image: Image, redundancy: pulumi.Input[str]) -> dict[str, 
         "proxies": [proxy.name for proxy in plan.proxies],
         "tenants_per_pair": plan.tenants_per_pair,
         "pairs": [_pair(plan, pair) for pair in plan.pairs],
-        "tunnel": plan.tunnel.value,
+        "tunnel": tunnel,
         "underlay_mtu": plan.underlay_mtu,
         "tunnel_mtu": plan.tunnel_mtu,
         # What a new host gets. A newer one than a host's own shows as this output's change in a preview.

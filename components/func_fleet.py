@@ -32,6 +32,7 @@ class FuncFleet(pulumi.ComponentResource):
     """Every func host, with a tunnel per tenant and the routes into it. None depends on another."""
 
     hosts: tuple[Host, ...]
+    tunnels: tuple[pulumi.Resource, ...]  # what each is told of its own
 
     def __init__(self, name: str, args: FuncFleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("causeway:func:FuncFleet", name, None, opts)
@@ -40,18 +41,17 @@ class FuncFleet(pulumi.ComponentResource):
             Host(host.name, HostArgs(host=host, place=args.place), self._child)
             for host in args.plan.func_hosts
         )
-        for host in self.hosts:
-            self._configure(host, args)
+        self.tunnels = tuple(self._configure(host, args) for host in self.hosts)
         self.register_outputs({})
 
-    def _configure(self, host: Host, args: FuncFleetArgs) -> None:
+    def _configure(self, host: Host, args: FuncFleetArgs) -> pulumi.Resource:
         states = {
             Concern.PACKAGES: packages_state(args.plan, host.plan),
             Concern.CONTAINER: container_state(args.plan, host.plan),
             Concern.TUNNEL: tunnel_state(args.plan, host.plan),
             Concern.ROUTES: routes_state(args.plan, host.plan),
         }
-        HostConfig(
+        config = HostConfig(
             host.plan.name,
             HostConfigArgs(
                 host=host,
@@ -61,3 +61,4 @@ class FuncFleet(pulumi.ComponentResource):
             ),
             self._child,
         )
+        return config.told[Concern.TUNNEL]

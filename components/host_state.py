@@ -210,6 +210,7 @@ def container_state(plan: Plan, host: HostPlan) -> ContainerState:
                 "cidr": str(gateway.network),
                 "gateway": str(gateway),
                 "device": tenant.tunnel_device,
+                "destinations": _destinations(tenant),
             }
             for tenant in plan.tenants
             if (gateway := container_gateway(tenant)) is not None

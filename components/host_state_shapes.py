@@ -181,13 +181,17 @@ class TunnelEnd(TypedDict):
 
 
 class Bridge(TypedDict):
-    """What a tenant's containers hang on, with the address `gateway` and its prefix length; leads into `device`."""
+    """What a tenant's containers hang on, with the address `gateway` and its prefix length.
+
+    It leads into `device`, to `destinations` and nowhere else.
+    """
 
     tenant: str
     bridge: str
     cidr: str
     gateway: str
     device: str
+    destinations: list[str]
 
 
 class ContainerState(TypedDict):

@@ -1,13 +1,15 @@
 """What the stack was before this run, by its own outputs.
 
 The engine keeps a program's outputs even where a resource failed, but for those that wait for that resource: then it
-keeps the old ones, all of them. So in a run that changes the redundancy, that output waits until it is changed.
+keeps the old ones, all of them. So in a run that changes the redundancy, or the kind of tunnel, that output waits until
+it is changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import pulumi
@@ -31,20 +33,23 @@ class Place:
 class Previous:
     """`redundancy`: None before the first update. `proxies`: where the SSH of each was, by name.
 
-    `tunnel`: likewise. `places`: where each tenant is, by its name; `tenants_per_pair`: None if it was not said.
+    `tunnel`: likewise; `hears_both`: whether hosts of then take in both kinds of GRE. `places`: where each tenant is,
+    by its name; `tenants_per_pair`: None if it was not said.
     """
 
     redundancy: Redundancy | None = None
     proxies: Mapping[str, str] = field(default_factory=dict)
     tunnel: TunnelKind | None = None
+    hears_both: bool = True
     places: Mapping[str, Place] = field(default_factory=dict)
     tenants_per_pair: int | None = None
 
-    def output(self, redundancy: Redundancy, changed: Sequence[pulumi.Resource]) -> pulumi.Input[str]:
-        """For the next run to know this one's by: in a run that changes it, once all of `changed` is there."""
-        if self.redundancy in (None, redundancy):
-            return redundancy.value
-        return pulumi.Output.all(*(resource.urn for resource in changed)).apply(lambda _: redundancy.value)
+
+def known_as(before: StrEnum | None, now: StrEnum, changed: Sequence[pulumi.Resource]) -> pulumi.Input[str]:
+    """An output for the next run to know this one by: in a run that changes it, once all of `changed` is there."""
+    if before in (None, now):
+        return now.value
+    return pulumi.Output.all(*(resource.urn for resource in changed)).apply(lambda _: now.value)
 
 
 def previous_stack() -> Previous:
@@ -62,10 +67,10 @@ def _previous(outputs: Mapping[str, Any]) -> Previous:
     plan = outputs.get("plan", {})
     before = plan.get("redundancy")
     per_pair = plan.get("tenants_per_pair")
-    tunnel = (
-        plan.get("tunnel", TunnelKind.GRE) if plan else None
-    )  # before there was a choice (schema_version 3)
+    # Before there was a choice (schema_version 3) it was GRE, and hosts took in nothing else.
+    tunnel = plan.get("tunnel", TunnelKind.GRE) if plan else None
     return Previous(
+        hears_both="tunnel" in plan,
         places={name: _place(tenant) for name, tenant in outputs.get("tenants", {}).items()},
         tenants_per_pair=None if per_pair is None else int(per_pair),
         tunnel=None if tunnel is None else TunnelKind(tunnel),

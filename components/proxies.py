@@ -17,11 +17,12 @@ from components.host_command import host_command
 from components.host_config import HostConfig, HostConfigArgs
 from components.host_scripts import Concern, Step, step_script
 from components.plan import HostPlan, PairPlan, Plan, Role, TenantPlan
-from components.previous import Previous
+from components.previous import Previous, known_as
 from components.proxy_pair import ProxyPair, ProxyPairArgs
 from components.proxy_states import ProxyInterfaces, digest_output, proxy_states
 from components.replacement import Replacements
 from components.tags import tagged
+from components.tunnel_change import pauses
 from components.turn import Turn, TurnArgs
 from components.user_eni import UserEni, UserEniArgs
 from components.user_network import UserNetwork
@@ -40,10 +41,10 @@ class _Configured:
 
 @dataclass(frozen=True)
 class _Made:
-    """A pair: its hosts, and of the first one the tunnels, and what its turn begins with."""
+    """A pair: its hosts, what func hosts wait for, and what the first one's turn begins with."""
 
     hosts: Sequence[Host]
-    first_tunnels: pulumi.Resource
+    first_ends: Sequence[pulumi.Resource]
     changed: pulumi.Resource
 
 
@@ -51,7 +52,8 @@ class _Made:
 class ProxiesArgs:
     """Where proxies stand, how they are reached, and the tenants' networks by name.
 
-    `api_group`: of the API's endpoint, where a pair has one.
+    `api_group`: of the API's endpoint, where a pair has one. `open`: the rules by which func hosts take in what they
+    are sent.
     """
 
     plan: Plan
@@ -60,6 +62,7 @@ class ProxiesArgs:
     place: Place
     vpc_id: pulumi.Input[str]
     api_group: Group | None
+    open: Sequence[pulumi.Resource]
     user_networks: Mapping[str, UserNetwork]
 
 
@@ -72,8 +75,9 @@ class Proxies(pulumi.ComponentResource):
 
     hosts: tuple[Host, ...]
     user_enis: dict[str, dict[str, UserEni]]  # by proxy, then by tenant
-    # Of each pair's first proxy: the far end of every func host's, before there are two and after.
-    first_tunnels: tuple[pulumi.Resource, ...]
+    # Of each pair's first proxy the tunnels: the far end of every func host's, before there are two and after. In a run
+    # in which no end takes in what the other sends until both have changed, all of it: the other one makes way.
+    first_ends: tuple[pulumi.Resource, ...]
     redundancy: pulumi.Input[str]  # as the next run is to know it
 
     def __init__(self, name: str, args: ProxiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -85,8 +89,9 @@ class Proxies(pulumi.ComponentResource):
         self.user_enis = {}
         made = [self._make_pair(name, pair) for pair in args.plan.pairs]
         self.hosts = tuple(host for pair in made for host in pair.hosts)
-        self.first_tunnels = tuple(pair.first_tunnels for pair in made)
-        self.redundancy = args.previous.output(args.plan.redundancy, [pair.changed for pair in made])
+        self.first_ends = tuple(end for pair in made for end in pair.first_ends)
+        changed = [pair.changed for pair in made]
+        self.redundancy = known_as(args.previous.redundancy, args.plan.redundancy, changed)
         self.register_outputs({})
 
     def _make_pair(self, name: str, plan: PairPlan) -> _Made:
@@ -106,7 +111,9 @@ class Proxies(pulumi.ComponentResource):
         for host, role in zip(hosts, roles, strict=True):
             configured.append(self._configure(host, role, shared, before))
             before = configured[-1].done
-        return _Made(hosts, configured[0].tunnels, configured[0].begun)
+        first = configured[0]
+        waits = pauses(self._args.previous, self._args.plan.tunnel)
+        return _Made(hosts, first.done if waits else (first.tunnels,), first.begun)
 
     def _make_shared(self, name: str, plan: PairPlan) -> ProxyPair | None:
         args = self._args
@@ -215,7 +222,7 @@ class Proxies(pulumi.ComponentResource):
                 access=self._args.access,
                 states=states,
                 between=between,
-                after=(begun,),
+                after=(begun, *self._args.open),
             ),
             self._child,
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pulumi
 
-from components.plan import Plan
+from components.plan import Plan, TunnelKind
 from components.previous import Place, Previous
 from components.settings import ConfigurationError, Problem
 
@@ -42,9 +42,11 @@ def _moved(plan: Plan, previous: Previous) -> Iterator[Problem]:
             )
     if moves:
         before = previous.tenants_per_pair or "what it was"
+        # With IPIP there is one tenant per pair, so there is no other number to set.
+        kept = f"set it to {before}" if plan.tunnel is not TunnelKind.IPIP else "leave the tunnel as it was"
         yield Problem(
             key="proxy.tenants_per_pair",
             value=str(plan.tenants_per_pair),
             rule=f"moves tenants to other places, which would cut their connections: {', '.join(moves)}",
-            way_out=f"set it to {before}; or remove these tenants, run up, and add them again",
+            way_out=f"{kept}; or remove these tenants, run up, and add them again",
         )

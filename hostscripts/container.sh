@@ -5,11 +5,13 @@
 #
 # state: {"own": "192.168.80.8", "underlay_mtu": 9001, "tunnel_kind": "gre", "pods": "10.244.0.0/16" | null,
 #   "tunnels": [{"tenant", "device": "mgre1", "source": "10.0.0.3"}],
-#   "bridges": [{"tenant", "bridge": "cw-alpha", "cidr": "10.88.0.0/24", "gateway": "10.88.0.1/24", "device": "mgre1"}]}
+#   "bridges": [{"tenant", "bridge": "cw-alpha", "cidr": "10.88.0.0/24", "gateway": "10.88.0.1/24", "device": "mgre1",
+#     "destinations": ["172.16.101.0/24"]}]}
 #
 # The bridge a container hangs on says whose it is, and it reaches that tenant alone:
-#   - what comes from a bridge has an address of its range, and goes into that tenant's tunnel, from the host's overlay
-#     address, or to another container of the bridge; of the host itself it gets answers to pings alone;
+#   - what comes from a bridge has an address of its range, and goes to one of that range or of the tenant's destinations:
+#     into that tenant's tunnel, from the host's overlay address, or to another container of the bridge; of the host itself it
+#     gets answers to pings alone;
 #   - what comes out of a tunnel is addressed to the host's overlay address in it, and reaches a container, or the host
 #     itself, only as the answer to what that has sent; the host answers pings;
 #   - nobody else's packets enter a tunnel, or reach a bridge, by being forwarded, but for those of `pods`.
@@ -31,7 +33,7 @@ readonly CHAINS='
     iifname "mgre*" jump from_tunnels
   }
   chain from_containers {
-    iifname . ip saddr @homes return
+    iifname . ip saddr @homes iifname . ip daddr @reached return
     counter name dropped drop
   }
   chain from_tunnels {
@@ -90,7 +92,8 @@ main() {
   pods=${ROWS[1]}
   nic_with_address_is_there "${ROWS[0]}"
   networkd_ignores containers 'Name=cw-*'
-  state '.bridges[] | "\(.bridge | bridge) \(.cidr | network) \(.gateway | network) \(.device | tunnel_device)"'
+  state '.bridges[] | "\(.bridge | bridge) \(.cidr | network) \(.device | tunnel_device) "
+    + ([.destinations[] | network] | join(" "))'
   bridges=("${ROWS[@]}")
   state '.tunnels[] | "\(.device | tunnel_device) \(.source | address)"'
   tenants_are_apart "$pods"
@@ -104,7 +107,8 @@ main() {
 
 # Of main's bridges, and of the tunnels, which are ROWS.
 tenants_are_apart() {
-  local row bridge cidr device source pods=() homes=() ends=() ways=() overlays=() containers=()
+  local row bridge cidr device source destinations
+  local pods=() homes=() reached=() ends=() ways=() overlays=() containers=()
   [[ $1 == - ]] || pods=("$1")
   for row in "${ROWS[@]}"; do
     read -r device source <<<"$row"
@@ -112,8 +116,11 @@ tenants_are_apart() {
     overlays+=("\"$device\" : $source")
   done
   for row in "${bridges[@]}"; do
-    read -r bridge cidr _ device <<<"$row"
+    read -r bridge cidr device destinations <<<"$row"
     homes+=("\"$bridge\" . $cidr")
+    # shellcheck disable=SC2086 # checked words
+    printf -v destinations "\"$bridge\" . %s\n" "$cidr" $destinations
+    mapfile -t -O "${#reached[@]}" reached <<<"${destinations%$'\n'}"
     ways+=("\"$bridge\" . \"$device\"" "\"$bridge\" . \"$bridge\"")
     containers+=("$cidr")
   done
@@ -121,6 +128,7 @@ tenants_are_apart() {
   counter dropped { }
 $(
     set_of 'set homes' 'typeof iifname . ip saddr; flags interval;' "${homes[@]}"
+    set_of 'set reached' 'typeof iifname . ip daddr; flags interval;' "${reached[@]}"
     set_of 'set ends' 'typeof iifname . ip daddr;' "${ends[@]}"
     set_of 'set ways' 'typeof iifname . oifname;' "${ways[@]}"
     set_of 'map overlays' 'typeof oifname : ip saddr;' "${overlays[@]}"

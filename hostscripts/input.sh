@@ -48,6 +48,7 @@ table inet causeway_input {$table
 stands_at_boot() {
   ! file_says "$AT_BOOT" "$1" || return 0
   changed "${AT_BOOT#"$ROOT"} written"
+  is_for_real || return 0
   printf '%s' "$1" >"$AT_BOOT.new"
   mv "$AT_BOOT.new" "$AT_BOOT"
 }

@@ -183,6 +183,7 @@ namespace_exists() {
   namespace_is_there "$1" && return
   later_concerns_follow
   changed "namespace $1 added"
+  is_for_real || return 0
   NAMESPACE=$1 unshare --net -- "$BASH" "$0" --inside namespace_is_born
 }
 
@@ -239,7 +240,10 @@ run_batches() {
     namespace=${record%%$'\n'*}
     batch_is_said "${namespace%% *}" "${namespace#* }" <<<"$lines"
     namespace=${namespace#* }
-    ! is_for_real || ip ${namespace:+-n "$namespace"} -batch - <<<"$lines" || return 1
+    ! is_for_real || ip ${namespace:+-n "$namespace"} -batch - <<<"$lines" || {
+      say "failed: ip${namespace:+ -n "$namespace"} -batch, see above" >&2
+      return 1
+    }
   done
 }
 

@@ -31,6 +31,7 @@
 #   - GRE has exactly a key: no checksum, no sequence number, and IPv4 inside;
 #   - where there are many peers, or it is a sync link: its outer source, key and inner source belong together;
 #   - where there is one: its outer source and key are the remote's.
+# A func host forwards no packet of a tunnel to anybody.
 # Into a func host's tunnel goes only what has the host's own overlay address, after any SNAT. All else is counted, but
 # for the kernel's own search for IPv6 routers, which goes on for ever and says nothing of anybody.
 
@@ -82,6 +83,14 @@ readonly GUARD="
     icmpv6 type nd-router-solicit drop
     counter name dropped drop
   }"
+# What others forward here and masquerade would have the host's own address, which is what a proxy knows it by; and its
+# answers might be theirs, as connection tracking tells no keys of GRE apart.
+readonly FORWARD_NO_TUNNEL="
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    meta l4proto { gre, 4 } counter name dropped drop
+    udp dport $FOU_PORT counter name dropped drop
+  }"
 # A proxy's root namespace has a leg in no tenant, and forwards nothing even if someone switches ip_forward on.
 readonly NEVER_FORWARD='
   chain forward {
@@ -90,6 +99,7 @@ readonly NEVER_FORWARD='
   }'
 
 main() {
+  wanted_is_read
   if peers_alone_differ; then
     if peers_are_changed; then
       peers_are_remembered
@@ -108,7 +118,7 @@ all_is_reconciled() {
   state 'tunnel_kind, (.own // .local | address), (.tunnels[] | .namespace | select(.) | namespace)'
   kind=${ROWS[0]} underlay=${ROWS[1]} ROWS=("${ROWS[@]:2}")
   nic_with_address_is_there "$underlay"
-  ((${#ROWS[@]} == 0)) || guard+=$NEVER_FORWARD
+  if ((${#ROWS[@]})); then guard+=$NEVER_FORWARD; else guard+=$FORWARD_NO_TUNNEL; fi
   networkd_ignores tunnels 'Name=mgre* sync* gre0 gretap0 erspan0 tunl0'
   for namespace in "${ROWS[@]}"; do
     namespace_is_there "$namespace" || ABSENT+=("$namespace")
@@ -161,10 +171,19 @@ guard_is() {
   if [[ $2 == no ]]; then
     table_is_replaced inet causeway_tunnel "$1" "$commands"
   elif [[ -n $commands ]]; then
-    commands=${commands%$'\n'}
-    changed "nft ${commands//$'\n'/; }"
+    elements_are_said <<<"$commands"
     ! is_for_real || nft -f - <<<"$commands"
   fi
+}
+
+# Twenty of thousands: a provider that waits for lines does not take one of 64 KiB.
+elements_are_said() {
+  local command elements
+  while read -r command; do
+    IFS=, read -r -a elements <<<"${command#*\{ }"
+    ((${#elements[@]} <= 20)) || command="${command%%\{*}{ $(printf '%s,' "${elements[@]:0:20}") … and $((${#elements[@]} - 20)) more }"
+    [[ -z $command ]] || changed "nft $command"
+  done
 }
 
 # Its first record is for nft: what the sets lack and what they have too much. The others are for ip.
@@ -201,6 +220,8 @@ readonly PLAN='
     | .is_sync = (.device | startswith("sync"))
     | .type = (if $kind == "ipip" and (.is_sync | not) then "ipip" else "gre" end)
     | .in_udp = ($kind == "gre-fou" and (.is_sync | not))
+    # A sync link is GRE with a key, whatever the tunnels are.
+    | .mtu = (if .is_sync then $mtu + ($state | overhead) - 28 else $mtu end)
     | .from = (if .remote == "any" then $local else $own end)
     # A remote is changed to another one in place, but not to none; so is UDP, but not another type.
     | .id = "\(.namespace) \(.device) \(if .type == "ipip" then "ipip" else .key | from_int end) \(.remote == "any")"]
@@ -234,7 +255,7 @@ readonly PLAN='
     ($had | group_by(.namespace)[] | batch(.[0].namespace; map(select($kept[.id] | not) | "link del dev \(.ifname)"))),
     batch(""; [$facts[""].addr | nic_with($own) | gro($kind)]),
     batch(""; [$wanted[] | select($kept[.id] | not)
-      | "link add name \(.device) mtu \($mtu) \(settings)",
+      | "link add name \(.device) mtu \(.mtu) \(settings)",
         (select(.namespace != "") | "link set dev \(.device) netns \(.namespace)")]),
     ($wanted[] | .device as $device | .address as $address | $kept[.id] as $link
       | (if $link and $link.ends != "\(.from) \(.remote) \(if .in_udp then "fou \($port)" else "" end)"
@@ -251,7 +272,7 @@ readonly PLAN='
       | batch(.namespace;
           $moved
           # A change of its settings has the kernel choose another MTU.
-          + (if $link and $link.mtu != $mtu or $moved != [] then ["link set dev \($device) mtu \($mtu)"] else [] end)
+          + (if $link and $link.mtu != .mtu or $moved != [] then ["link set dev \($device) mtu \(.mtu)"] else [] end)
           + ($wrong | map("addr del \(.) dev \($device)"))
           # With IPIP an overlay address that nobody has would be asked for in the underlay, if a route led there.
           + (if $addresses[0] == $address then []

@@ -66,10 +66,15 @@ readonly PEERS='
       + (.come | map("\($verb) replace \(.) dev \($device)\($marks)"));
 '
 
-# Leaves what is to be done as a plan: records as tunnel.sh has them.
+# Files may become others while this runs: who sends them does not wait.
+wanted_is_read() {
+  WANTED=$(<"$STATE")
+  SCRIPTS=$(<"$HERE/tunnel.sh")$(<"$HERE/tunnel_peers.sh")$(<"$HERE/lib.sh")
+}
+
+# Leaves what is to be done as a plan: records as tunnel.sh has them. What is not valid is said by who compares all.
 peers_alone_differ() {
   is_for_real && [[ -s $RECONCILED/state && ! -e $RUN/pending/tunnel ]] || return 1
-  scripts_are_read
   file_says "$RECONCILED/scripts" "$SCRIPTS" || return 1
   # shellcheck disable=SC2016 # $ is jq's
   jq -j -n "$CHECKS $PEERS"'
@@ -89,9 +94,8 @@ peers_alone_differ() {
         "\u001e",
         ($changes[] | batch(.namespace; way_commands(ways(.is); ways(.was))))
       end
-    ' --slurpfile was "$RECONCILED/state" --slurpfile is "$STATE" --arg protocol "$PROTOCOL" >"$RUN/plan" ||
-    die "$STATE: cannot be applied, see above"
-  [[ -s $RUN/plan ]]
+    ' --slurpfile was "$RECONCILED/state" --slurpfile is "$STATE" --arg protocol "$PROTOCOL" >"$RUN/plan" 2>/dev/null &&
+    [[ -s $RUN/plan ]]
 }
 
 # The plan of `peers_alone_differ`. False: the kernel has not what it was left with.
@@ -100,18 +104,16 @@ peers_are_changed() {
   { guard_is '' yes && run_batches; } <"$RUN/plan"
 }
 
+# Only whole, and only what this has done from its first line to its last.
 peers_are_remembered() {
   is_for_real || return 0
-  scripts_are_read
+  [[ $(<"$STATE") == "$WANTED" ]] || return 0
   [[ -d $RECONCILED ]] || mkdir -p "$RECONCILED"
   printf '%s' "$SCRIPTS" >"$RECONCILED/scripts"
-  printf '%s' "$(<"$STATE")" >"$RECONCILED/state"
+  printf '%s' "$WANTED" >"$RECONCILED/state.new"
+  mv "$RECONCILED/state.new" "$RECONCILED/state"
 }
 
 peers_are_forgotten() {
   ! is_for_real || [[ ! -d $RECONCILED ]] || : >"$RECONCILED/state"
-}
-
-scripts_are_read() {
-  SCRIPTS=$(<"$HERE/tunnel.sh")$(<"$HERE/tunnel_peers.sh")$(<"$HERE/lib.sh")
 }

@@ -71,6 +71,7 @@ def containers(name: str, number: int, cidr: str = "") -> State:
         "cidr": cidr,
         "gateway": f"{network.removesuffix('.0')}.1/{length}",
         "device": f"mgre{number}",
+        "destinations": ["172.16.101.0/24"],
     }
 
 

@@ -98,6 +98,29 @@ def test_the_gateway_answers_pings(host: Sandbox) -> None:
     assert host.run([sys.executable, "-c", PING, "10.88.0.1"], "a1") == "10.88.0.1\n"
 
 
+@pytest.mark.parametrize("address", ["192.168.80.8", "10.88.1.1", "10.0.0.3", "172.16.101.9"])
+def test_the_hosts_other_addresses_answer_no_ping(host: Sandbox, address: str) -> None:
+    """Nor one that is among the tenant's destinations, as a runtime's own bridge may have it."""
+    host.run("ip addr replace 172.16.101.9/32 dev br-other")
+    assert "TimeoutError" in host.run([sys.executable, "-c", PING, address], "a1", ok=False)
+    host.run("ip addr del 172.16.101.9/32 dev br-other")
+
+
+def test_a_container_that_believes_in_a_larger_mtu_is_told_a_smaller_mss(own_host: Sandbox) -> None:
+    """Its SYN says 8961, for 9001; by the tunnel no segment fits but those of 8933."""
+    host = own_host
+    host.run(
+        "ip link set dev a1 mtu 9001; ip -n a1 link set dev eth0 mtu 9001; ip link set dev cw-alpha mtu 9001"
+    )
+    host.run(
+        "nft 'add table ip spy; add chain ip spy in { type filter hook prerouting priority 0; };"
+        " add rule ip spy in tcp option maxseg size 8933 counter'",
+        "alpha",
+    )
+    assert answer(host, "a1", USER_ADDRESS) == "alpha 10.0.0.3"
+    assert "counter packets 1 " in host.run("nft list table ip spy", "alpha")
+
+
 # ── what they don't ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -114,12 +137,16 @@ def test_the_gateway_answers_pings(host: Sandbox) -> None:
         pytest.param("172.18.0.2", id="a container of nobody"),
     ],
 )
-def test_nothing_else(host: Sandbox, address: str) -> None:
+def test_nothing_else_and_who_tries_is_counted(host: Sandbox, address: str) -> None:
+    before = dropped(host)
     assert no_way(host, "a1", address)
+    assert dropped(host) > before
 
 
 def test_the_metadata_service_is_closed(host: Sandbox) -> None:
+    before = dropped(host)
     host.run("timeout 1 bash -c 'exec 3<>/dev/tcp/169.254.169.254/80'", "a1", ok=False)
+    assert dropped(host) > before
     host.run("timeout 1 bash -c 'exec 3<>/dev/tcp/169.254.169.254/80'")
 
 
@@ -210,12 +237,19 @@ def test_others_on_this_host_reach_no_tenant_even_masqueraded(own_host: Sandbox)
     """As a container engine's own bridge does: everything is forwarded, and leaves with the device's address."""
     host = own_host
     host.apply("routes", {"routes": [route("alpha", 1, shared=False)]})
-    host.run("echo 1 >/proc/sys/net/ipv4/ip_forward")
+    host.run("echo 1 >/proc/sys/net/ipv4/ip_forward; ip -n platform route add 172.18.0.0/16 via 192.168.80.8")
+    assert answer(host, "stranger", "192.168.80.1") == "platform 172.18.0.2", (
+        "by us nobody else is masqueraded"
+    )
     host.run(
         "nft 'add table ip engine; add chain ip engine post { type nat hook postrouting priority 100; };"
         " add rule ip engine post ip saddr 172.18.0.0/16 oifname != br-other masquerade'"
     )
     assert answer(host, "stranger", "192.168.80.1") == "platform 192.168.80.8"
+    host.run("ip -n platform route add 172.18.0.0/16 via 192.168.80.8; nft flush table ip engine")
+    assert answer(host, "stranger", "192.168.80.1") == "platform 172.18.0.2", (
+        "by us nobody else is masqueraded"
+    )
     before = dropped(host)
     assert no_way(host, "stranger", USER_ADDRESS)
     assert dropped(host) > before

@@ -142,6 +142,38 @@ def test_a_func_host_believes_its_remote_only(sandbox: Sandbox) -> None:
     assert not believed(sandbox, "192.168.80.8", gre("172.16.101.4", key=2))
 
 
+FORWARDED = """
+import socket, sys
+for protocol in (47, 4):
+    socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol).sendto(bytes.fromhex(sys.argv[1]), ("192.168.80.8", 0))
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(bytes.fromhex(sys.argv[1]), ("192.168.80.8", 4754))
+"""
+ENGINE = """
+ip netns add stranger
+ip link add br-other type bridge; ip addr add 172.18.0.1/16 dev br-other; ip link set br-other up
+ip link add stranger type veth peer name eth0 netns stranger; ip link set stranger master br-other up
+ip -n stranger addr add 172.18.0.2/16 dev eth0; ip -n stranger link set eth0 up
+ip -n stranger route add default via 172.18.0.1
+echo 1 >/proc/sys/net/ipv4/ip_forward
+nft 'add table ip engine; add chain ip engine post { type nat hook postrouting priority 100; }
+     add rule ip engine post ip saddr 172.18.0.0/16 oifname eth0 masquerade'
+"""
+
+
+def test_a_func_host_lends_its_address_to_nobodys_tunnel(sandbox: Sandbox) -> None:
+    """Where it masquerades others, as for Docker's own network, theirs would be the packets that a proxy believes."""
+    sandbox.run(UNDERLAY + ENGINE)
+    tunnel: dict[str, Any] = {"tenant": "alpha", "namespace": None, "device": "mgre1", "key": 1}
+    tunnel |= {"remote": "192.168.80.8", "address": "10.0.0.3/24", "peers": []}
+    sandbox.apply("tunnel", {"local": "192.168.4.4", "underlay_mtu": 9001, "tunnels": [tunnel]}, ok=None)
+    spy = "add table ip spy; add chain ip spy in { type filter hook prerouting priority -300; };"
+    sandbox.run(f"nft '{spy} add rule ip spy in ip saddr 192.168.4.4 counter'", "func")
+    before = dropped(sandbox, "causeway_tunnel", "")
+    sandbox.run([sys.executable, "-c", FORWARDED, gre("10.0.0.3").hex()], "stranger")
+    assert dropped(sandbox, "causeway_tunnel", "") - before == 3
+    assert "counter packets 0 " in sandbox.run("nft list table ip spy", "func")
+
+
 def test_a_sync_link_believes_the_other_proxy_only(sandbox: Sandbox) -> None:
     sandbox.run(UNDERLAY)
     sandbox.run("ip netns add tenant-alpha")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from ipaddress import IPv4Address
@@ -122,6 +123,37 @@ def test_a_kernel_that_was_changed_is_compared(host: StubHost) -> None:
     (host.root / "kernel/refuses").unlink()
     applied(host, proxy(run_of(5)))
     assert host.asked(), "the apply before has failed"
+
+
+def test_of_thousands_twenty_are_said(host: StubHost) -> None:
+    """Nor is there a long line: the provider of remote commands reads none of 64 KiB."""
+    said = applied(host, proxy(run_of(2000)))
+    assert max(map(len, said.splitlines())) < 1000
+    assert "peers { 192.168.80.253 . 1 . 167772413, " in said
+    assert "192.168.81.16 . 1 . 167772432, … and 3974 more }" in said
+    assert said.count("neigh replace") == 40
+    (loaded,) = host.nft()
+    assert loaded.count(" . ") == 2 * 2 * 1997, "but all are loaded"
+    assert len(host.done()) == 2 * 1997
+
+
+def test_a_record_that_is_half_written_is_none(host: StubHost) -> None:
+    record = host.root / "run/causeway/tunnel/state"
+    record.write_text(record.read_text()[:50])
+    applied(host, proxy(run_of(4)))
+    assert host.asked()
+    applied(host, proxy(run_of(5)))
+    assert host.asked() == []
+
+
+def test_a_state_that_comes_meanwhile_is_not_taken_for_done(host: StubHost) -> None:
+    """Who sends it does not wait for an apply that is at work."""
+    arriving = host.root / "kernel/arriving"
+    arriving.write_text(json.dumps(proxy(run_of(5))))
+    applied(host, proxy(run_of(3)))  # the kernel is read, and meanwhile the file is another one
+    arriving.unlink()
+    applied(host, proxy(run_of(6)))
+    assert host.asked() == ["root", "tenant-t1", "tenant-t2"]
 
 
 def test_a_check_compares_and_leaves_no_mark(host: StubHost) -> None:

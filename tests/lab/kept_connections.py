@@ -14,8 +14,13 @@ CONNECTIONS = 50
 
 
 @contextmanager
-def kept_connections(lab: LabUnderTest, count: int = CONNECTIONS) -> Iterator[None]:
-    """Busy and silent ones, open while the block runs, every one of which must still echo in the end."""
+def kept_connections(
+    lab: LabUnderTest, count: int = CONNECTIONS, *, longest_s: float | None = None
+) -> Iterator[None]:
+    """Busy and silent ones, open while the block runs, every one of which must still echo in the end.
+
+    With `longest_s`, a bound that is stated to users, none may wait longer for an echo.
+    """
     options = LoadOptions(connections=count)
     stack = LabStack(lab.name)
     try:
@@ -26,4 +31,6 @@ def kept_connections(lab: LabUnderTest, count: int = CONNECTIONS) -> Iterator[No
         stack.close()
     states = Counter(flow.state for flow in (*result.flows, *result.silent))
     assert states == {"kept": count + options.silent}
-    print(f"longest stall of {count} connections: {max(flow.stall_s for flow in result.flows):.2f} s")
+    longest = max(flow.stall_s for flow in result.flows)
+    print(f"longest stall of {count} connections: {longest:.2f} s")
+    assert longest_s is None or longest <= longest_s

@@ -14,7 +14,7 @@ import pytest
 from components import departure
 from components.departure import Departure
 from components.plan import Redundancy, TunnelKind
-from components.previous import Previous, previous_stack
+from components.previous import Previous, known_as, previous_stack
 from components.way_in import Done, WayIn
 from lab.engine.context import EngineContext
 from lab.engine.events import ProgressEvent
@@ -28,6 +28,7 @@ PROXIES = ("proxy-0", "proxy-1")
 PAIR = Previous(
     redundancy=Redundancy.PAIR,
     tunnel=TunnelKind.GRE,  # of a stack that says nothing of it
+    hears_both=False,
     proxies={name: f"ssh-of-{name}" for name in PROXIES},
 )
 
@@ -82,7 +83,7 @@ class Stack:
                 first = [aws.ec2.Eip("stays-alone", domain="vpc", opts=pulumi.ResourceOptions(hooks=hooks))]
             proxies = [self._proxy(name, redundancy, first) for name in names]
             changed = first[0] if first else proxies[0]
-            pulumi.export("plan", {"redundancy": previous.output(redundancy, [changed])})
+            pulumi.export("plan", {"redundancy": known_as(previous.redundancy, redundancy, [changed])})
             ssh = {name: {"role": "proxy", "ssh": {"host": f"ssh-of-{name}"}} for name in names}
             pulumi.export("hosts", {**ssh, "func-0": {"role": "func", "ssh": {"host": "elsewhere"}}})
 

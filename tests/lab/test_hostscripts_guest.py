@@ -112,15 +112,19 @@ def test_a_proxy_has_room_for_a_tenant_that_has_much(lab: LabUnderTest) -> None:
         (PROXY, f"{IN_TENANT} nft flush ruleset"),
         (PROXY, "nft flush set inet causeway_tunnel peers"),
         (PROXY, "nft flush ruleset"),
+        (PROXY, "nft delete table inet causeway_input"),
         (PROXY, "ip netns delete tenant-alpha"),
         (USER, "systemctl stop causeway-echo"),
     ],
 )
 def test_what_is_damaged_by_hand_is_mended(lab: LabUnderTest, host: str, damage: str) -> None:
     lab.succeed(host, damage)
+    if host != USER:
+        lab.fail(host, "/opt/causeway/apply --check")
     said = lab.succeed(host, "/opt/causeway/apply")
     assert ": changed\n" in said
     lab.succeed(FUNC, HTTP)
+    lab.succeed(host, "/opt/causeway/apply --check")
     assert ": changed\n" not in lab.succeed(host, "/opt/causeway/apply")
 
 

@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from components.tunnel_change import PAUSE_S, UNNOTICED_S
 from lab.paths import PROJECT
 from tests.lab.conftest import PAIR, LabUnderTest
+from tests.lab.containers import Container
 from tests.lab.kept_connections import kept_connections
 from tests.lab.pair_lab import PROXIES, ops_status, well
 from tests.lab.test_hostscripts_guest import dropped
@@ -20,6 +23,7 @@ from tests.lab.test_isolation import FORGE
 
 pytestmark = pytest.mark.lab
 
+Json = Any
 FUNC = "func-0"
 HTTP = "curl --silent --fail --max-time 5 http://172.16.101.4:8080"
 LARGE = "ping -c 1 -W 5 -M do -s {} 172.16.101.4"  # ICMP's head is 8 bytes, IP's 20
@@ -107,6 +111,17 @@ def mss_of_answer(lab: LabUnderTest) -> int:
     return int(found[1])
 
 
+def from_a_container(lab: LabUnderTest, alpha: Json, full: int) -> None:
+    """One that comes now has the tunnel's MTU, and its way."""
+    assert alpha["containers"]["mtu"] == full
+    container = Container(lab, FUNC, "newcomer", alpha, 77)
+    try:
+        assert '"client": "172.16.101.100"' in container.run(HTTP), "the HaVip"
+        container.run(LARGE.format(full - 28))
+    finally:
+        container.remove()
+
+
 def source_ports(lab: LabUnderTest, flows: int) -> set[str]:
     """Of the outer UDP, while so many connections are made, of at least five packets each."""
     said = seen(lab, "eth0", 5 * flows, "udp dst port 4754", f"for i in $(seq {flows}); do {HTTP}; done")
@@ -127,14 +142,15 @@ def drops(lab: LabUnderTest, kind: str, packet: tuple[str, int, str]) -> bool:
     return sum(after) - sum(before) >= COPIES
 
 
-def is_right(lab: LabUnderTest, kind: str) -> None:
-    """Everything that a kind promises."""
+def is_right(lab: LabUnderTest, kind: str, alpha: Json) -> None:
+    """Everything that a kind promises; the tenant is as the outputs have it."""
     active, standby = well(lab)
     assert sends(lab, kind)
     full = 9001 - OVERHEAD[kind]
     lab.succeed(FUNC, LARGE.format(full - 28))
     assert "too long" in lab.fail(FUNC, LARGE.format(full - 27)).lower()
     assert mss_of_answer(lab) == full - 40, "IP's head and TCP's"
+    from_a_container(lab, alpha, full)
     if kind == "gre-fou":
         assert len(source_ports(lab, 1)) == 1, "a flow keeps its port"
         assert len(source_ports(lab, 12)) > 4, "flows are spread"
@@ -169,10 +185,10 @@ def test_a_kind_that_is_not_sent_passes_no_security_group(changing: LabUnderTest
 @pytest.mark.parametrize("kind", ["gre-fou", "ipip", "gre"])
 def test_connections_live_through_a_change_to(kind: str, changing: LabUnderTest) -> None:
     """One after the other, each from the one before."""
-    with kept_connections(changing):
-        changing.up(*PAIR, "--config", f"tunnel={kind}")
+    with kept_connections(changing, longest_s=UNNOTICED_S if kind == "gre-fou" else PAUSE_S):
+        outputs = changing.up(*PAIR, "--config", f"tunnel={kind}")["outputs"]
     if kind == "gre":  # all other tests are of that one
         well(changing)
         assert sends(changing, kind)
     else:
-        is_right(changing, kind)
+        is_right(changing, kind, outputs["tenants"]["alpha"])

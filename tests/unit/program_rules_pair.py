@@ -165,14 +165,14 @@ def _not_in_turn(graph: Graph, proxies: list[str], others: set[str]) -> Iterator
         aside, ready = (f"{COMMAND}::{proxy}-{step}" for step in ("steps-aside", "ready"))
         told = [key for key in graph.of_type(COMMAND) if key.startswith(f"{COMMAND}::{proxy}-")]
         for key in told:
-            waits_for = _all_before(graph, key)
+            waits_for = all_before(graph, key)
             if (key != aside and aside not in waits_for) or (before is not None and before not in waits_for):
                 yield key
             if any(f"{COMMAND}::{other}-ready" in waits_for for other in others):
                 yield key
-        if not {key for key in told if key != ready} <= _all_before(graph, ready):
+        if not {key for key in told if key != ready} <= all_before(graph, ready):
             yield ready
-        if any(key.startswith(COMMAND) for key in _all_before(graph, f"{INSTANCE}::{proxy}-instance")):
+        if any(key.startswith(COMMAND) for key in all_before(graph, f"{INSTANCE}::{proxy}-instance")):
             yield f"{INSTANCE}::{proxy}-instance"
         before = ready
 
@@ -188,7 +188,7 @@ def _havips(graph: Graph) -> dict[str, str]:
     return {owner: address for owner, address in havips.items() if address is not None}
 
 
-def _all_before(graph: Graph, key: str) -> set[str]:
+def all_before(graph: Graph, key: str) -> set[str]:
     """What a resource waits for, directly or not."""
     found: set[str] = set()
     waiting: list[Json] = [key]

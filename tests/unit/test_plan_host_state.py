@@ -289,6 +289,7 @@ def test_containers_of_a_func_host() -> None:
                 "cidr": "10.88.1.0/24",
                 "gateway": "10.88.1.1/24",
                 "device": "mgre2",
+                "destinations": ["172.17.101.0/24"],
             }
         ],
     }

@@ -12,6 +12,7 @@ import pytest
 from components.plan import TunnelKind
 from components.tunnel_change import GOES_ON, PAUSES
 from tests.unit.program import COMMAND, LAB_PAIR, Configuration, get_second_pair, graph_of, run_stack
+from tests.unit.program_rules_pair import all_before
 from tests.unit.pulumi_mocks import Graph, Json
 
 LIB = Path(__file__).parents[2] / "hostscripts/lib.sh"
@@ -83,19 +84,36 @@ def test_ipip_is_refused_where_it_would_move_a_tenant() -> None:
         ("gre", "ipip", PAUSES),
         ("ipip", "gre-fou", PAUSES),
         ("gre", "gre", None),
+        pytest.param("", "gre-fou", PAUSES, id="from before there was a choice"),
+        pytest.param("", "gre", None, id="from before there was a choice, and none made"),
     ],
 )
 def test_a_preview_says_what_connections_will_notice(
     before: str, after: str, said: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outputs = stack_with(before).outputs
-    if before == "gre":
-        del outputs["plan"]["tunnel"]  # as of a stack from before there was a choice
+    outputs = stack_with(before or "gre").outputs
+    if not before:
+        del outputs["plan"]["tunnel"]
+        before = "gre"
     warned: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: warned.append(text))
     stack_with(after, outputs)
     notices = [text for text in warned if text.startswith("tunnel: ")]
     assert notices == ([] if said is None else [f"tunnel: {before} → {after}: {said}"])
+
+
+@pytest.mark.parametrize(("after", "waits"), [("ipip", True), ("gre-fou", False)])
+def test_where_it_pauses_func_hosts_change_once_the_first_proxy_is_whole(after: str, waits: bool) -> None:
+    """So the pause is as long as a func host takes, and a proxy that does not get ready keeps them as they are."""
+    graph = stack_with(after, stack_with("gre").outputs)
+    func, proxy = f"{COMMAND}::func-0-tunnel", f"{COMMAND}::proxy-0"
+    assert f"{proxy}-tunnel" in all_before(graph, func)
+    assert (f"{proxy}-ready" in all_before(graph, func)) == waits
+
+
+def test_a_proxy_sends_nothing_that_the_func_hosts_group_does_not_let_in() -> None:
+    ahead = all_before(stack_with("gre-fou"), f"{COMMAND}::proxy-0-tunnel")
+    assert any("func-ingress-gre-fou" in key for key in ahead)
 
 
 def test_nothing_is_said_of_a_new_stack(monkeypatch: pytest.MonkeyPatch) -> None:
