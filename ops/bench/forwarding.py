@@ -30,6 +30,7 @@ KINDS = ("gre", "gre-fou", "ipip")
 BASE = "plain NAT"
 # Goals of bulk TCP and of packets per second, as ratios to plain NAT.
 GOALS = {"gre": (0.8, 0.9)}
+LIKE_GRE = "gre-fou"  # is to be no slower
 
 Json = Any
 
@@ -96,6 +97,15 @@ def figures(samples: dict[str, list[Sample]]) -> Iterator[Figure]:
                 goal=goal,
                 at_least=field != "cpu_us",
             )
+    for field in ("bulk", "packets"):
+        gre = statistics.median(getattr(one, field) for one in samples["gre"])
+        yield Figure(
+            what=f"{LIKE_GRE}: {names[field]}",
+            unit="of gre's",
+            samples=tuple(getattr(one, field) / gre for one in samples[LIKE_GRE]),
+            goal=1.0,
+            at_least=True,
+        )
 
 
 # ── what is measured ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -105,14 +105,20 @@ def test_a_bridge_that_was_deleted_comes_back_and_docker_uses_it(docker: LabUnde
     assert CLIENT in asked(docker)
 
 
+def restart(lab: LabUnderTest) -> None:
+    """As after a power failure; it lets in again when this returns."""
+    lab.succeed(FUNC, "sync")
+    lab.command("fault", "restart", FUNC)
+    lab.forget(FUNC)
+    wait_until("SSH", lambda: lab.command("exec", FUNC, "--", "true", check=False).returncode == 0)
+
+
 def test_a_container_that_starts_before_there_is_a_stack(docker: LabUnderTest) -> None:
     """Docker makes the bridge itself then; the container has its way as soon as the stack is up."""
     command = f"/bin/bash -c {shlex.quote(ASKS)}"
     docker.succeed(FUNC, f"docker run -d --name first --restart always --network cw-alpha tiny {command}")
-    docker.succeed(FUNC, "mv /etc/causeway /etc/causeway.away; sync")
-    docker.command("fault", "restart", FUNC)
-    docker.forget(FUNC)
-    wait_until("SSH", lambda: docker.command("exec", FUNC, "--", "true", check=False).returncode == 0)
+    docker.succeed(FUNC, "mv /etc/causeway /etc/causeway.away")
+    restart(docker)
 
     def said() -> str:
         return docker.succeed(FUNC, 'docker logs --since "$(date -d "$(uptime -s)" +%s)" first')
@@ -123,5 +129,8 @@ def test_a_container_that_starts_before_there_is_a_stack(docker: LabUnderTest) -
         docker.succeed(FUNC, "mv /etc/causeway.away /etc/causeway; systemctl start causeway.service")
         wait_until("an answer", lambda: "answered" in said())
         docker.succeed(FUNC, CHECK)
+        restart(docker)  # both come by themselves now, in whatever order
+        wait_until("an answer", lambda: "answered" in said())
+        wait_until("all is applied", lambda: docker.exec(FUNC, [CHECK]).returncode == 0)
     finally:
         docker.succeed(FUNC, "mv -T /etc/causeway.away /etc/causeway 2>/dev/null; docker rm -f first")

@@ -59,8 +59,17 @@ def test_a_goal_of_a_ratio_is_a_lower_bound() -> None:
 def test_ways_are_compared_with_the_median_of_plain_nat() -> None:
     sample = forwarding.Sample
     base = [sample(bulk=900, packets=10_000, cpu_us=100), sample(bulk=1100, packets=12_000, cpu_us=120)]
-    ways = {"gre": [sample(bulk=500, packets=11_000, cpu_us=220)], forwarding.BASE: base}
-    found = {figure.what: figure for figure in forwarding.figures(ways)}
+    ways = {
+        "gre": [sample(bulk=500, packets=11_000, cpu_us=220)],
+        "gre-fou": [sample(bulk=400, packets=11_000, cpu_us=220)],
+        forwarding.BASE: base,
+    }
+    figures = list(forwarding.figures(ways))
+    found = {figure.what: figure for figure in figures if figure.unit != "of gre's"}
+    assert [(figure.samples, figure.met) for figure in figures if figure.unit == "of gre's"] == [
+        ((0.8,), False),
+        ((1.0,), True),
+    ]
     assert found["plain NAT: bulk TCP"].samples == (900, 1100)
     assert found["gre: bulk TCP"].samples == (0.5,)
     assert found["gre: bulk TCP"].met is False
