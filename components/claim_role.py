@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -56,15 +56,18 @@ class ClaimRole(pulumi.ComponentResource):
         self.profile_name = profile.name
         self.register_outputs({"profileName": self.profile_name})
 
-    def allow(self, enis: Sequence[pulumi.Output[str]]) -> pulumi.Resource:
-        """Let it claim addresses for the interfaces with these ARNs, and do nothing else.
+    def allow(self, name: str, eni: pulumi.Output[str]) -> pulumi.Resource:
+        """Let it claim addresses for the interface with this ARN, for the tenant of this name, or the platform.
+
+        A policy for each: one that is changed in place would take a right away before the proxy is told that it does
+        not need it any more, and refused claims have a pair change sides. One that is removed goes after all else.
 
         AWS has no condition on the address: any of the interface's subnet can be claimed that is nobody's primary
         one. That is why proxies have a subnet of their own.
         """
-        statement = {"Effect": "Allow", "Action": ACTION, "Resource": list(enis)}
+        statement = {"Effect": "Allow", "Action": ACTION, "Resource": eni}
         policy: pulumi.Resource = aws.iam.RolePolicy(
-            f"{self._name}-policy",
+            f"{self._name}-claims-{name}",
             role=self._role.name,
             policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [statement]}),
             opts=pulumi.ResourceOptions(parent=self),

@@ -202,7 +202,8 @@ class Proxies(pulumi.ComponentResource):
         if pair is None:
             begun = self._stay_alone(proxy)
         else:
-            ready = (role.allow(interfaces.arns), *pair.reservations, *self._endpoint)
+            claims = [role.allow(name, arn) for name, arn in interfaces.arns.items()]
+            ready = (*claims, *pair.reservations, *self._endpoint)
             between[Concern.PAIR] = lambda _: list(ready)
             turn = Turn(
                 name,

@@ -22,6 +22,7 @@ from components.host_state import (
 )
 from components.plan import Plan
 from components.user_eni import UserEni
+from components.validation.pair import PLATFORM
 
 States = dict[Concern, State | pulumi.Output[State]]
 
@@ -44,14 +45,14 @@ class ProxyInterfaces:
         return pulumi.Output.all(**{name: eni.eni_id for name, eni in self.user_enis.items()})
 
     @property
-    def arns(self) -> list[pulumi.Output[str]]:
-        """Of every interface, the host's own first."""
+    def arns(self) -> dict[str, pulumi.Output[str]]:
+        """Of every interface, by tenant; the host's own is the platform's."""
         instance = self.proxy.instance
         # arn:PARTITION:ec2:REGION:ACCOUNT:instance/ID, of which the interface's has all but the end.
         own = pulumi.Output.all(instance.arn, instance.primary_network_interface_id).apply(
             lambda known: f"{known[0].rpartition(':')[0]}:network-interface/{known[1]}"
         )
-        return [own, *(eni.arn for eni in self.user_enis.values())]
+        return {PLATFORM: own, **{name: eni.arn for name, eni in self.user_enis.items()}}
 
 
 def proxy_states(plan: Plan, interfaces: ProxyInterfaces) -> States:

@@ -67,25 +67,42 @@ def every_havip_is_reserved(graph: Graph) -> Iterator[str]:
 
 
 def roles_claim_for_their_own_interfaces_only(graph: Graph) -> Iterator[str]:
-    """One action, on the interfaces of the proxy whose role it is, all of them and no other's."""
+    """One action on one interface of the proxy whose role it is; of all of them, and each for its tenant."""
     yield from graph.of_type(*OTHER_POLICIES)
-    for key, entry in graph.of_type(POLICY).items():
-        proxy = key.split("::")[1].removesuffix("-policy")
-        own = {f":network-interface/{proxy}-instance-primary"} | {
-            f":network-interface/{name.split('::')[1]}-id"
-            for name, eni in graph.of_type(ENI).items()
-            if eni["inputs"]["tags"]["causeway:proxy"] == proxy
-        }
-        document = json.loads(entry["inputs"]["policy"])
+    pairs = [pair for pair in graph.outputs["plan"]["pairs"] if pair["havip"] is not None]
+    owned = {
+        f"{POLICY}::{proxy}-claims-{owner}": f":network-interface/{_interface(graph, proxy, owner)}"
+        for pair in pairs
+        for proxy in pair["proxies"]
+        for owner in (PLATFORM, *pair["tenants"])
+    }
+    policies = graph.of_type(POLICY)
+    yield from policies.keys() ^ owned.keys()
+    for key in policies.keys() & owned.keys():
+        proxy = key.split("::")[1].partition("-claims-")[0]
+        document = json.loads(policies[key]["inputs"]["policy"])
         (statement,) = document["Statement"] if len(document["Statement"]) == 1 else ({},)
-        resources = statement.pop("Resource", [])
-        suffixes = {resource.partition(":123456789012")[2] for resource in resources}
+        claimed = statement.pop("Resource", "")
         if (
             statement != {"Effect": "Allow", "Action": ACTION}
-            or suffixes != own
-            or f"{ROLE}::{proxy}-role" not in entry["dependsOn"]
+            or not isinstance(claimed, str)
+            or claimed.partition(":123456789012")[2] != owned[key]
+            or f"{ROLE}::{proxy}-role" not in policies[key]["dependsOn"]
         ):
             yield key
+
+
+def _interface(graph: Graph, proxy: str, owner: str) -> str:
+    """Its id, as the mocks have it."""
+    if owner == PLATFORM:
+        return f"{proxy}-instance-primary"
+    (name,) = (
+        name.split("::")[1]
+        for name, eni in graph.of_type(ENI).items()
+        if (eni["inputs"]["tags"]["causeway:proxy"], eni["inputs"]["tags"]["causeway:tenant"])
+        == (proxy, owner)
+    )
+    return f"{name}-id"
 
 
 def only_proxies_have_roles(graph: Graph) -> Iterator[str]:

@@ -24,7 +24,7 @@ from tests.unit.program import (
     step_of,
 )
 from tests.unit.program_rules import ATTACHMENT, EGRESS, ENI, GROUP, INSTANCE, RULES
-from tests.unit.program_rules_pair import ENDPOINT
+from tests.unit.program_rules_pair import ENDPOINT, POLICY
 from tests.unit.pulumi_mocks import DuplicateResourceError, Graph, Json, run_program
 
 
@@ -207,6 +207,25 @@ def test_a_second_tenant_leaves_the_first_ones_resources_alone() -> None:
     names |= {f"proxy-0-{concern}" for concern in ("input", "user-eni", "tunnel", "forward", "nat")}
     assert changed(graph_of(LAB_SINGLE), run_stack(LAB_SINGLE, change=add_tenant)) == {
         f"{COMMAND}::{name}" for name in names
+    }
+
+
+def test_a_tenant_that_comes_or_goes_changes_no_right_in_place() -> None:
+    """A right that goes while the proxy still claims has the pair change sides; what is removed goes last of all."""
+
+    def on_the_same_pair(configuration: Configuration) -> None:
+        become_pair(configuration)
+        configuration["causeway:proxy"].pop("tenants_per_pair", None)
+        (alpha,) = configuration["causeway:tenants"]
+        overlay = {"cidr": "10.0.1.0/24", "proxy": "10.0.1.4", "first_func": "10.0.1.3"}
+        beta = {**alpha, "name": "beta", "index": 2, "overlay": overlay, "container_cidr": "10.88.1.0/24"}
+        configuration["causeway:tenants"].append(beta)
+
+    one, two = graph_of(LAB_PAIR), run_stack(LAB_SINGLE, change=on_the_same_pair)
+    assert not {key for key in changed(one, two) if key.startswith(POLICY)}
+    assert {key.split("::")[1] for key in two.of_type(POLICY).keys() - one.resources.keys()} == {
+        "proxy-0-claims-beta",
+        "proxy-1-claims-beta",
     }
 
 

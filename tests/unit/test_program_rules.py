@@ -121,7 +121,7 @@ def reserve_otherwise(name: str, value: str) -> Doctor:
 
 def change_statement(**statement: Json) -> Doctor:
     def doctor(graph: Graph) -> str:
-        key = f"{pair.POLICY}::proxy-0-policy"
+        key = f"{pair.POLICY}::proxy-0-claims-alpha"
         document = json.loads(graph.resources[key]["inputs"]["policy"])
         document["Statement"][0].update(statement)
         graph.resources[key]["inputs"]["policy"] = json.dumps(document)

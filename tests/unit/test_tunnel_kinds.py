@@ -72,7 +72,9 @@ def test_with_ipip_every_tenant_has_a_pair_of_its_own() -> None:
 
 def test_ipip_is_refused_where_it_would_move_a_tenant() -> None:
     both = stack_with("gre", tenants=2).outputs
-    with pytest.raises(pulumi.RunError, match=r"(?s)beta \(from pair 0 slot 2 to pair 1 slot 1\).*leave the tunnel as"):
+    with pytest.raises(
+        pulumi.RunError, match=r"(?s)beta \(from pair 0 slot 2 to pair 1 slot 1\).*leave the tunnel as"
+    ):
         stack_with("ipip", both, tenants=2)
 
 
