@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from components.schema import stack_schema
 from components.settings import ConfigurationError, load_settings
 from tests.unit.settings_cases import Case, all_cases, base
+
+Json = Any
+BY_PULUMI = {"private_key.secure"}  # it is Pulumi that writes it
 
 
 @pytest.mark.parametrize("name", ["created", "pair", "existing"])
@@ -24,5 +31,28 @@ def test_message(case: Case) -> None:
     assert str(caught.value) == case.message()
 
 
-def test_there_are_cases() -> None:
-    assert len(all_cases()) >= 40
+def keys(node: Json, path: str) -> Iterator[str]:
+    """Of a schema, down to what has no keys of its own; `*` stands for a key of any name, `[]` for an index."""
+    if "$ref" in node:
+        node = stack_schema()["definitions"][node["$ref"].rpartition("/")[2]]
+    for key, value in node.get("properties", {}).items():
+        yield from keys(value, f"{path}.{key}")
+    for value in node.get("patternProperties", {}).values():
+        yield from keys(value, f"{path}.*")
+    if "items" in node:
+        yield from keys(node["items"], f"{path}[]")
+    if not node.keys() & {"properties", "patternProperties", "items"}:
+        yield path
+
+
+def test_every_key_has_a_message() -> None:
+    messages = "\n".join(case.message() for case in all_cases())
+    config = stack_schema()["properties"]["config"]["properties"]
+    everything = {key for name, node in config.items() for key in keys(node, name.removeprefix("causeway:"))}
+    assert len(everything) > 50
+    assert {key for key in everything if not re.search(rf"(?m)^{said(key)}: ", messages)} == BY_PULUMI
+
+
+def said(key: str) -> str:
+    """A pattern for a key as messages name it."""
+    return re.escape(key).replace(r"\[\]", r"(\[\d+\])?").replace(r"\.\*", r"[.\[][^:]+?")
