@@ -70,7 +70,7 @@ def _previous(outputs: Mapping[str, Any]) -> Previous:
     # Before there was a choice (schema_version 3) it was GRE, and hosts took in nothing else.
     tunnel = plan.get("tunnel", TunnelKind.GRE) if plan else None
     return Previous(
-        hears_both="tunnel" in plan,
+        hears_both="tunnel" in plan or not plan,
         places={name: _place(tenant) for name, tenant in outputs.get("tenants", {}).items()},
         tenants_per_pair=None if per_pair is None else int(per_pair),
         tunnel=None if tunnel is None else TunnelKind(tunnel),

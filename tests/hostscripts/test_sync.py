@@ -19,8 +19,10 @@ SYNC: dict[str, Any] = {
     "address": "169.254.254.1",
     "peer": "169.254.254.2",
 }
+# The other end does not look for IPv6 routers by itself, which would be among the packets that a test counts.
 LINK = """
 ip netns add other
+ip netns exec other bash -c 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'
 ip -n tenant-alpha link add sync1 type veth peer name sync1 netns other
 ip -n tenant-alpha addr add 169.254.254.1/30 dev sync1; ip -n tenant-alpha link set dev sync1 up
 ip -n other addr add 169.254.254.2/30 dev sync1; ip -n other link set dev sync1 up
