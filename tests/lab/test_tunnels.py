@@ -31,8 +31,9 @@ SYN_ACK = "tcp[tcpflags] & (tcp-syn | tcp-ack) == tcp-syn | tcp-ack"
 # DEVICE COUNT FILTER: packets that go by while the last argument, a shell line, is done
 SEEN = """
 device=$0 count=$1 filter=$2 line=$3
+rm -f /run/said
 timeout 20 tcpdump -l -n -i "$device" -c "$count" "$filter" >/run/seen 2>/run/said &
-until grep -q 'listening on' /run/said; do sleep 0.1; done
+until grep -qs 'listening on' /run/said; do sleep 0.1; done
 eval "$line" >/dev/null
 wait
 cat /run/seen
@@ -101,7 +102,7 @@ def sends(lab: LabUnderTest, kind: str) -> bool:
 
 def seen(lab: LabUnderTest, device: str, count: int, packets: str, line: str) -> str:
     """What tcpdump prints on the func host: so many of these packets, which the line has to cause."""
-    return lab.succeed(FUNC, f"bash -ec {shlex.join([SEEN, device, str(count), packets, line])}")
+    return lab.succeed(FUNC, f"timeout 60 bash -ec {shlex.join([SEEN, device, str(count), packets, line])}")
 
 
 def mss_of_answer(lab: LabUnderTest) -> int:
