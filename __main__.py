@@ -54,7 +54,7 @@ proxies = Proxies(
         place=access.place(image, platform.subnets[PROXY], firewall.groups[PROXY], plan.tags),
         vpc_id=platform.vpc_id,
         api_group=firewall.groups.get(API),
-        open=firewall.groups[FUNC].rules,
+        func_rules=firewall.groups[FUNC].rules,
         user_networks=tenant_networks,
     ),
 )

@@ -52,8 +52,8 @@ class _Made:
 class ProxiesArgs:
     """Where proxies stand, how they are reached, and the tenants' networks by name.
 
-    `api_group`: of the API's endpoint, where a pair has one. `open`: the rules by which func hosts take in what they
-    are sent.
+    `api_group`: of the API's endpoint, where a pair has one. `func_rules`: those of func hosts' group, by which
+    they take in what they are sent.
     """
 
     plan: Plan
@@ -62,7 +62,7 @@ class ProxiesArgs:
     place: Place
     vpc_id: pulumi.Input[str]
     api_group: Group | None
-    open: Sequence[pulumi.Resource]
+    func_rules: Sequence[pulumi.Resource]
     user_networks: Mapping[str, UserNetwork]
 
 
@@ -223,7 +223,7 @@ class Proxies(pulumi.ComponentResource):
                 access=self._args.access,
                 states=states,
                 between=between,
-                after=(begun, *self._args.open),
+                after=(begun, *self._args.func_rules),
             ),
             self._child,
         )

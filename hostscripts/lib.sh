@@ -25,6 +25,7 @@ NAMESPACE=${NAMESPACE:-}
 # yes: what would change is said, and nothing is done, see `apply --check`
 readonly ONLY_SAY=${CAUSEWAY_ONLY_SAY:-no}
 
+readonly SAID_AT_MOST=20                                                                       # of thousands of changes of one kind
 readonly CONCERNS=(packages input user_eni container tunnel sync nat forward pair routes echo) # the order of applying
 
 # ── saying and failing ────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,10 +137,21 @@ state() {
   [[ -z $text ]] || mapfile -t ROWS <<<"$text"
 }
 
-# What a concern is applied from: its state, its scripts and this file, as one text.
+# The files that a concern is applied from, its state first, as the array SOURCES.
+sources_of() {
+  local file
+  SOURCES=("$ETC/$1.json" "$HERE/$1.sh")
+  for file in "$HERE/$1"_*.sh; do
+    [[ ! -f $file ]] || SOURCES+=("$file")
+  done
+  SOURCES+=("$HERE/lib.sh")
+}
+
+# The same as one text.
 source_of() {
   local file
-  for file in "$ETC/$1.json" "$HERE/$1".sh "$HERE/$1"_*.sh "$HERE/lib.sh"; do
+  sources_of "$1"
+  for file in "${SOURCES[@]}"; do
     [[ ! -f $file ]] || printf '%s\n' "$(<"$file")"
   done
 }
@@ -247,11 +259,11 @@ run_batches() {
   done
 }
 
-# batch_is_said COUNT NAMESPACE: its lines are stdin; twenty of thousands are said.
+# batch_is_said COUNT NAMESPACE: its lines are stdin.
 batch_is_said() {
   local lines line
-  mapfile -t -n 20 lines
-  (($1 <= 20)) || lines+=("… and $(($1 - 20)) more")
+  mapfile -t -n "$SAID_AT_MOST" lines
+  (($1 <= SAID_AT_MOST)) || lines+=("… and $(($1 - SAID_AT_MOST)) more")
   lines=("${lines[@]/#/"${2:+$2: }ip "}")
   changed "${lines[0]}"
   for line in "${lines[@]:1}"; do

@@ -176,12 +176,13 @@ guard_is() {
   fi
 }
 
-# Twenty of thousands: a provider that waits for lines does not take one of 64 KiB.
+# Not all: a provider that waits for lines does not take one of 64 KiB.
 elements_are_said() {
   local command elements
   while read -r command; do
     IFS=, read -r -a elements <<<"${command#*\{ }"
-    ((${#elements[@]} <= 20)) || command="${command%%\{*}{ $(printf '%s,' "${elements[@]:0:20}") … and $((${#elements[@]} - 20)) more }"
+    ((${#elements[@]} <= SAID_AT_MOST)) ||
+      command="${command%%\{*}{ $(printf '%s,' "${elements[@]:0:SAID_AT_MOST}") … and $((${#elements[@]} - SAID_AT_MOST)) more }"
     [[ -z $command ]] || changed "nft $command"
   done
 }
@@ -221,7 +222,7 @@ readonly PLAN='
     | .type = (if $kind == "ipip" and (.is_sync | not) then "ipip" else "gre" end)
     | .in_udp = ($kind == "gre-fou" and (.is_sync | not))
     # A sync link is GRE with a key, whatever the tunnels are.
-    | .mtu = (if .is_sync then $mtu + ($state | overhead) - 28 else $mtu end)
+    | .mtu = (if .is_sync then $mtu + ($state | overhead) - ({tunnel_kind: "gre"} | overhead) else $mtu end)
     | .from = (if .remote == "any" then $local else $own end)
     # A remote is changed to another one in place, but not to none; so is UDP, but not another type.
     | .id = "\(.namespace) \(.device) \(if .type == "ipip" then "ipip" else .key | from_int end) \(.remote == "any")"]

@@ -68,8 +68,10 @@ readonly PEERS='
 
 # Files may become others while this runs: who sends them does not wait.
 wanted_is_read() {
-  WANTED=$(<"$STATE")
-  SCRIPTS=$(<"$HERE/tunnel.sh")$(<"$HERE/tunnel_peers.sh")$(<"$HERE/lib.sh")
+  local file
+  WANTED=$(<"$STATE") SCRIPTS=''
+  sources_of tunnel
+  for file in "${SOURCES[@]:1}"; do SCRIPTS+=$(<"$file"); done
 }
 
 # Leaves what is to be done as a plan: records as tunnel.sh has them. What is not valid is said by who compares all.
