@@ -14,8 +14,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import paramiko
@@ -26,6 +26,7 @@ from lab.errors import LabError
 SSH_PORT = 22
 CHUNK_BYTES = 64 * 1024
 KEEPALIVE_S = 5
+COMMAND_DEADLINE_S = 300.0
 UNKNOWN_SIGNAL = 127  # 255 in all, as ssh has it for every signal
 
 
@@ -59,10 +60,50 @@ def quote(command: Sequence[str]) -> str:
     return shlex.join(command)
 
 
+@contextmanager
+def deadline(ssh: paramiko.SSHClient, seconds: float) -> Iterator[Callable[[], bool]]:
+    """End the session once the time is over, which wakes whatever waits for it; yields whether that happened.
+
+    paramiko itself waits for some answers for ever.
+    """
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        ssh.close()
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield over.is_set
+    finally:
+        timer.cancel()
+
+
 def run(
-    ssh: paramiko.SSHClient, command: Sequence[str], *, stdin: bytes = b""
+    ssh: paramiko.SSHClient,
+    command: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    deadline_s: float = COMMAND_DEADLINE_S,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run to the end and collect; the exit status is the command's."""
+    """Run to the end and collect; the exit status is the command's. LabError, and no session, once time is over."""
+    with deadline(ssh, deadline_s) as is_over:
+        try:
+            done = run_to_the_end(ssh, command, stdin)
+        except (paramiko.SSHException, OSError, EOFError):
+            if not is_over():
+                raise
+    if is_over():
+        raise LabError(f"no answer in {deadline_s:g} s to: {quote(command)}", hint="does the host still run?")
+    return done
+
+
+def run_to_the_end(
+    ssh: paramiko.SSHClient, command: Sequence[str], stdin: bytes
+) -> subprocess.CompletedProcess[bytes]:
+    """However long that is."""
     channel = open_command(ssh, command)
     err: list[bytes] = []
     reader = threading.Thread(target=lambda: err.extend(iter(lambda: channel.recv_stderr(CHUNK_BYTES), b"")))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import paramiko
 
+from lab.ssh import deadline
 from ops.answer import MAX_ANSWER_BYTES, one_line, plain
 from ops.errors import OpsError
 
@@ -71,27 +71,6 @@ def connect(stream: Stream, host_id: str, login: Login) -> paramiko.SSHClient:
             f"nobody may log in: {one_line(str(error))}", hint="is it the key of access.public_key?"
         ) from error
     return ssh
-
-
-@contextmanager
-def deadline(ssh: paramiko.SSHClient, seconds: float) -> Iterator[Callable[[], bool]]:
-    """End the session once the time is over, which wakes whatever waits for it; yields whether that happened.
-
-    paramiko itself waits for some answers for ever.
-    """
-    over = threading.Event()
-
-    def end() -> None:
-        over.set()
-        ssh.close()
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield over.is_set
-    finally:
-        timer.cancel()
 
 
 def run(

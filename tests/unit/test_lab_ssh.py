@@ -103,3 +103,8 @@ def test_a_command_that_a_signal_ends_has_the_status_that_shells_give_it(
         with Path(os.devnull).open("rb") as nothing:
             assert lab_ssh.passthrough(session, [line], stdin=nothing, stdout=io.BytesIO()) == status
         assert lab_ssh.run(session, [line]).returncode == status
+
+
+def test_a_command_without_an_end_is_given_up(session: paramiko.SSHClient) -> None:
+    with pytest.raises(LabError, match=r"no answer in 0\.3 s to: sleep 60"):
+        lab_ssh.run(session, ["sleep", "60"], deadline_s=0.3)
