@@ -15,6 +15,7 @@ from lab.errors import LabError
 from ops.drill.faults import Faults, RefusedError
 from ops.drill.result import Bounds, Event
 from ops.drill.watch import Watch
+from ops.outputs import Tenant
 from ops.stack import Stack
 
 
@@ -43,9 +44,14 @@ class Scene:
         return self.who[who]
 
     @property
-    def namespace(self) -> str:
-        """Of the tenant that the load goes to: the first."""
-        return next(tenant.namespace for _, tenant in sorted(self.stack.outputs.tenants.items()))
+    def tenants(self) -> tuple[Tenant, ...]:
+        """By their names."""
+        return tuple(tenant for _, tenant in sorted(self.stack.outputs.tenants.items()))
+
+    @property
+    def hurt(self) -> str:
+        """The namespace of the tenant that is hurt: the last, so that who looks at the first alone is found out."""
+        return self.tenants[-1].namespace
 
     def mark(self, kind: str, text: str) -> None:
         """On the timeline, now."""

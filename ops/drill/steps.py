@@ -82,12 +82,12 @@ def unplug_platform(who: Who) -> Step:
 
 
 def unplug_user(who: Who) -> Step:
-    """The leg in the first tenant's subnet."""
+    """The leg in one tenant's subnet."""
     return Step(
         text=f"unplug a user ENI of {who}",
         kind=FAULT,
-        act=lambda scene: scene.faults.unplug(scene.host(who), scene.namespace),
-        heal=lambda scene: scene.faults.plug(scene.host(who), scene.namespace),
+        act=lambda scene: scene.faults.unplug(scene.host(who), scene.hurt),
+        heal=lambda scene: scene.faults.plug(scene.host(who), scene.hurt),
     )
 
 
@@ -135,7 +135,7 @@ def hang_watcher(who: Who) -> Step:
 
 
 def stop_sync(who: Who) -> Step:
-    """The first tenant's conntrackd."""
+    """One tenant's conntrackd."""
     return Step(
         text=f"stop conntrackd on {who}",
         kind=FAULT,
@@ -145,16 +145,16 @@ def stop_sync(who: Who) -> Step:
 
 
 def sync_unit(scene: Scene) -> str:
-    """The service of the first tenant's namespace."""
-    return f"causeway-sync@{scene.namespace}.service"
+    """The service of the hurt tenant's namespace."""
+    return f"causeway-sync@{scene.hurt}.service"
 
 
 def forwarding_off(who: Who) -> Step:
-    """ip_forward=0 in the first tenant's namespace, behind Causeway's back."""
+    """ip_forward=0 in one tenant's namespace, behind Causeway's back."""
     return Step(
         text=f"switch forwarding off on {who}",
         kind=FAULT,
-        act=lambda scene: scene.faults.forwarding_off(scene.host(who), scene.namespace),
+        act=lambda scene: scene.faults.forwarding_off(scene.host(who), scene.hurt),
         heal=lambda scene: scene.faults.apply(scene.host(who)),
     )
 
@@ -298,7 +298,7 @@ def well(seconds: float) -> Step:
 
 
 def knows_all(who: Who) -> Step:
-    """Of those that the other one has, with their translations.
+    """Of those of every tenant that the other one has, with their translations.
 
     A flow that is not known is believed, and mostly gets the same port: that it lives shows nothing of the sync.
     """
@@ -306,14 +306,19 @@ def knows_all(who: Who) -> Step:
 
     def act(scene: Scene) -> None:
         (other,) = (name for one, name in scene.who.items() if one is not who)
-        count, unknown = unknown_connections(scene.stack, scene.namespace, scene.host(who), other)
-        if unknown:
-            raise OpsError(
-                f"{scene.host(who)} does not know {len(unknown)} of {count}, among them {one_line(unknown[0])}",
-                hint="`python -m ops status` shows whether conntrackd runs on both",
-            )
-        if not count:
-            raise OpsError(f"{other} has no connections", hint="is that the one that forwards?")
+        for tenant in scene.tenants:
+            count, unknown = unknown_connections(scene.stack, tenant.namespace, scene.host(who), other)
+            if unknown:
+                raise OpsError(
+                    f"{scene.host(who)} does not know {len(unknown)} of {count} in {tenant.namespace}, "
+                    f"among them {one_line(unknown[0])}",
+                    hint="`python -m ops status` shows whether conntrackd runs on both",
+                )
+            if not count and tenant.user_instance is not None:  # then it has a load
+                raise OpsError(
+                    f"{other} has no connections in {tenant.namespace}",
+                    hint="is that the one that forwards?",
+                )
 
     return Step(text=text, kind=SEEN, act=act)
 

@@ -5,6 +5,7 @@ For `make pair`: nothing else should run on the machine.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +17,10 @@ from tests.lab.pair_lab import drill, ops_status, twin
 pytestmark = [pytest.mark.lab, pytest.mark.every_scenario]
 
 FILES = PROJECT / "build" / "drill-tenants"  # stay, to look at
-SCENARIOS = ("kill", "hang", "unplug-platform", "unplug-user", "switch", "split", "api-slow", "rolling")
+SCENARIOS = (
+    "kill", "hang", "unplug-platform", "unplug-user", "again", "watcher", "keepalived", "conntrackd", "forwarding",
+    "switch", "refused", "api-slow", "split", "reboot", "rolling", "idle",
+)  # fmt: skip
 
 
 def settings(*more: str) -> tuple[str, ...]:
@@ -28,7 +32,7 @@ def settings(*more: str) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def tenants() -> Iterator[LabUnderTest]:
     """Three on one pair; c6in.xlarge has three ENIs to spare."""
-    with brought_up("tenants", None, *settings()) as under_test:
+    with brought_up("tenants", os.environ.get("CAUSEWAY_TEST_TENANTS"), *settings()) as under_test:
         yield under_test
 
 

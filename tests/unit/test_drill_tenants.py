@@ -1,0 +1,98 @@
+"""Several tenants in a drill: which one is hurt, and that all are looked after."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ops.drill import steps as do
+from ops.drill.scenario import Scene, Step, Who
+from ops.errors import OpsError
+from ops.outputs import Outputs, parse_outputs
+from tests.unit import ops_pair as pair
+from tests.unit.test_ops_known import entry
+
+ACTIVE, STANDBY = Who.ACTIVE, Who.STANDBY
+Tables = dict[tuple[str, str], str]  # what a host lists in a namespace
+
+
+def two_tenants(*, beta_has_a_user_instance: bool = True) -> Outputs:
+    """Alpha, and beta with the same addresses."""
+    told = pair.outputs_json()
+    beta = {**told["tenants"]["alpha"], "namespace": "tenant-beta", "tunnel_device": "mgre2"}
+    told["tenants"]["beta"] = beta if beta_has_a_user_instance else {**beta, "user_instance": None}
+    return parse_outputs(told, "a stack")
+
+
+class Recorded:
+    """Faults, and the hosts that are asked; what was done, by its words."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.done: list[tuple[str, ...]] = []
+        self._tables = tables
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *words: self.done.append((name, *words))
+
+    def succeed(self, host: str, line: str) -> str:
+        return next(
+            (
+                said
+                for (at, namespace), said in self._tables.items()
+                if at == host and f"exec {namespace} " in line
+            ),
+            "",
+        )
+
+
+def scene(outputs: Outputs, tables: Tables | None = None) -> tuple[Scene, Recorded]:
+    recorded = Recorded(tables or {})
+    stack: Any = SimpleNamespace(outputs=outputs, hosts=recorded)
+    faults: Any = recorded
+    watch: Any = None
+    who = {ACTIVE: "proxy-0", STANDBY: "proxy-1"}
+    return Scene(stack=stack, faults=faults, watch=watch, who=who, say=lambda _: None), recorded
+
+
+@pytest.mark.parametrize(
+    ("step", "done"),
+    [
+        (do.unplug_user(ACTIVE), ("unplug", "proxy-0", "tenant-beta")),
+        (do.forwarding_off(ACTIVE), ("forwarding_off", "proxy-0", "tenant-beta")),
+        (do.stop_sync(STANDBY), ("stop_service", "proxy-1", "causeway-sync@tenant-beta.service")),
+    ],
+    ids=lambda given: given.text if isinstance(given, Step) else given[0],
+)
+def test_the_last_tenant_is_hurt(step: Step, done: tuple[str, ...]) -> None:
+    stage, recorded = scene(two_tenants())
+    step.act(stage)
+    assert recorded.done == [done]
+
+
+def tables(**standby: str) -> Tables:
+    """Two connections of each tenant on the active proxy; the standby lists those, or what is given."""
+    both = entry(1) + entry(2)
+    return {
+        (host, f"tenant-{name}"): standby.get(name, both) if host == "proxy-1" else both
+        for host in ("proxy-0", "proxy-1")
+        for name in ("alpha", "beta")
+    }
+
+
+def test_a_standby_that_knows_every_tenants_connections() -> None:
+    do.knows_all(STANDBY).act(scene(two_tenants(), tables())[0])
+
+
+@pytest.mark.parametrize("name", ["alpha", "beta"])
+def test_one_that_lacks_a_connection_of_any_tenant_does_not_know_all(name: str) -> None:
+    with pytest.raises(OpsError, match=f"proxy-1 does not know 1 of 2 in tenant-{name}"):
+        do.knows_all(STANDBY).act(scene(two_tenants(), tables(**{name: entry(1)}))[0])
+
+
+def test_no_connections_show_nothing_where_there_is_load() -> None:
+    nothing = {key: "" if key[1] == "tenant-beta" else said for key, said in tables().items()}
+    with pytest.raises(OpsError, match="proxy-0 has no connections in tenant-beta"):
+        do.knows_all(STANDBY).act(scene(two_tenants(), nothing)[0])
+    do.knows_all(STANDBY).act(scene(two_tenants(beta_has_a_user_instance=False), nothing)[0])
