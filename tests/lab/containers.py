@@ -24,19 +24,30 @@ while True:
         pass  # gone already
     one.close()
 """
-# Who answers at each address: NAME=ADDRESS:PORT[@SOURCE] …; all at once. Null: nobody, within the time.
+# What is heard from each address: NAME=[udp/|icmp/]ADDRESS:PORT[@SOURCE] …; all at once. Null: nothing, in time.
+# A port that is closed says so, unless something has kept the packet away.
 PROBE = """
-import json, socket, sys, threading
+import json, socket, subprocess, sys, threading
+KINDS = {"": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 def ask(target):
-    where, _, source = target.partition("@")
+    protocol, _, where = target.rpartition("/")
+    where, _, source = where.partition("@")
     address, port = where.split(":")
+    if protocol == "icmp":
+        ping = ["ping", "-n", "-c1", "-W4", *(["-I", source] if source else []), address]
+        return "pong" if subprocess.run(ping, capture_output=True).returncode == 0 else None
     try:
-        with socket.create_connection((address, int(port)), 4, (source, 0)) as far:
+        with socket.socket(socket.AF_INET, KINDS[protocol]) as far:
             far.settimeout(4)
+            far.bind((source, 0))
+            far.connect((address, int(port)))
             far.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
-            said = b"".join(iter(lambda: far.recv(4096), b"")) if port == "8080" else far.recv(4096)
+            whole = protocol != "udp" and port == "8080"
+            said = b"".join(iter(lambda: far.recv(4096), b"")) if whole else far.recv(4096)
             return said.decode(errors="replace")
-    except OSError as error:
+    except ConnectionRefusedError:
+        return "refused"
+    except OSError:
         return None
 answers, threads = {}, []
 for word in sys.argv[1:]:
@@ -92,7 +103,7 @@ ip -n {name} route add default via {containers["gateway"]}
 
 
 def probe(lab: LabUnderTest, host: str, inside: str, targets: Mapping[str, str]) -> dict[str, str | None]:
-    """What is said at each target; None: nobody answers."""
+    """What is heard from each target; None: nothing."""
     words = shlex.join(f"{name}={target}" for name, target in targets.items())
     answers: dict[str, str | None] = json.loads(
         lab.succeed(host, f"{inside}python3 - {words}", stdin=PROBE.encode())

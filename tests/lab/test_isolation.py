@@ -21,8 +21,9 @@ import pytest
 
 from lab import ssh as lab_ssh
 from lab.daemon.client import Client
-from tests.lab.conftest import LabUnderTest, ec2_of, wait_until
+from tests.lab.conftest import LabUnderTest, wait_until
 from tests.lab.containers import Container, probe
+from tests.lab.forging import FORGE, everything_leaves, groups_let_everything_pass
 from tests.lab.pair_lab import ops, ops_status, twin
 
 pytestmark = pytest.mark.lab
@@ -36,11 +37,12 @@ REMOVED_WITHIN_S = 60  # of a tenant, as stated
 
 @dataclass
 class World:
-    """The lab with both tenants, and their containers by name."""
+    """The lab with both tenants, and their containers by name. `public`: proxy-0's public address."""
 
     lab: LabUnderTest
     outputs: Json
     containers: dict[str, Container]
+    public: str
 
     def dropped(self, host: str, table: str, namespace: str = "") -> int:
         """What a host's counter says."""
@@ -66,7 +68,8 @@ def world(lab: LabUnderTest) -> Iterator[World]:
         ):
             containers[name] = Container(lab, host, name, outputs["tenants"][tenant], last)
             containers[name].serve()
-        yield World(lab, outputs, containers)
+        public = next(host["public_ip"] for host in lab.status()["hosts"] if host["name"] == "proxy-0")
+        yield World(lab, outputs, containers, public)
     finally:
         for container in containers.values():
             container.remove()
@@ -123,6 +126,8 @@ TARGETS = {
     "func-1": "192.168.80.9:22",
     "func-1 in alpha's overlay": "10.0.0.5:22",
     "the metadata service": "169.254.169.254:80",
+    "the API": "192.168.4.200:80",
+    "the proxy by its public address": "{public}:22",
     "a0": "10.88.0.5:8080",
     "a2": "10.88.0.6:8080",
     "b0": "10.88.1.5:8080",
@@ -139,20 +144,66 @@ REACHES: dict[str, tuple[str | None, set[str]]] = {
     "b1": ("user-beta", {"b1"}),
     "func-0": (None, OF_ITSELF | {"a0", "a2", "b0", "the metadata service"}),
 }
+# A host answers pings of who is next to it; a proxy's leg is in the tenant's subnet.
+ALSO_BY_PING: dict[str, set[str]] = {
+    "a0": {"func-0 as alpha's gateway", "the proxy in a user subnet"},
+    "a2": {"func-0 as alpha's gateway", "the proxy in a user subnet"},
+    "b0": {"func-0 as beta's gateway", "the proxy in a user subnet"},
+    "a1": {"func-0 as alpha's gateway", "the proxy in a user subnet"},  # func-1 has the same address there
+    "b1": {"func-0 as beta's gateway", "the proxy in a user subnet"},
+    "func-0": {"the proxy in alpha's overlay", "the proxy in beta's overlay"},
+}
+USER_UDP_PORT, CLOSED_UDP_PORT = 7007, 9
+
+
+def heard(world: World, source: str) -> dict[str, dict[str, str | None]]:
+    """From every target, by TCP, UDP and ping."""
+    container = world.containers.get(source)
+    host, inside = (container.host, container.inside) if container else (source, "")
+    asked: dict[str, str] = {}
+    for n, target in enumerate(one.format(public=world.public) for one in TARGETS.values()):
+        address = target.partition(":")[0]
+        udp_port = USER_UDP_PORT if target == USER else CLOSED_UDP_PORT
+        asked |= {
+            f"tcp-{n}": target,
+            f"udp-{n}": f"udp/{address}:{udp_port}",
+            f"icmp-{n}": f"icmp/{address}:0",
+        }
+    answers = probe(world.lab, host, inside, asked)
+    return {
+        protocol: {name: answers[f"{protocol}-{n}"] for n, name in enumerate(TARGETS)}
+        for protocol in ("tcp", "udp", "icmp")
+    }
+
+
+def only_the_intended_answer(source: str, said: dict[str, dict[str, str | None]]) -> None:
+    """Of all that a source has heard."""
+    user, others = REACHES[source]
+    expected = {"a tenant's user instance", *others} if user else others
+    at_user = said["tcp"]["a tenant's user instance"]
+    assert (json.loads(at_user.split("\r\n\r\n")[1])["host"] if at_user else None) == user
+    assert {name for name, answer in said["tcp"].items() if answer is not None} == expected
+    for name in others & {"a0", "a1", "a2", "b0", "b1"}:
+        assert said["tcp"][name] == f"{name}\n"
+    # That it answers pings, or says which ports are closed, nobody promises.
+    elsewhere = {"the metadata service"} if source == "func-0" else set()
+    for protocol, more in (("udp", set()), ("icmp", ALSO_BY_PING[source])):
+        answered = {name for name, answer in said[protocol].items() if answer is not None}
+        assert answered - elsewhere == (expected | more) - elsewhere, protocol
 
 
 @pytest.mark.parametrize("source", REACHES)
 def test_exactly_the_intended_connect(world: World, source: str) -> None:
-    container = world.containers.get(source)
-    host, inside = (container.host, container.inside) if container else (source, "")
-    answers = probe(world.lab, host, inside, {f"t{n}": target for n, target in enumerate(TARGETS.values())})
-    said = {name: answers[f"t{n}"] for n, name in enumerate(TARGETS)}
-    user, others = REACHES[source]
-    at_user = said.pop("a tenant's user instance")
-    assert (json.loads(at_user.split("\r\n\r\n")[1])["host"] if at_user else None) == user
-    assert {name for name, answer in said.items() if answer is not None} == others
-    for name in others & {"a0", "a1", "a2", "b0", "b1"}:
-        assert said[name] == f"{name}\n"
+    only_the_intended_answer(source, heard(world, source))
+
+
+@pytest.mark.parametrize("source", ["a0", "b0"])
+def test_a_hosts_own_filter_is_enough_for_that(world: World, source: str) -> None:
+    with groups_let_everything_pass(world.lab, "func-0"):
+        at_all = probe(world.lab, "func-0", "", {"proxy": "192.168.4.4:22", "public": f"{world.public}:22"})
+        assert None not in at_all.values(), "a host's own processes are let through"
+        said = heard(world, source)
+    only_the_intended_answer(source, said)
 
 
 @pytest.mark.parametrize(("source", "user"), [("10.0.0.3", "user-alpha"), ("10.0.1.3", "user-beta")])
@@ -169,35 +220,6 @@ def test_what_was_kept_away_is_counted_and_shown(world: World) -> None:
 
 # ── pretending ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-# What a sender with a raw socket can make up: ip(…, tcp(…)), and gre(…) around it.
-FORGE = """
-import socket, struct, sys
-def checksum(data):
-    data += b"\\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-def ends(source, to):
-    return socket.inet_aton(source) + socket.inet_aton(to)
-def ip(source, to, protocol, payload):
-    start = struct.pack("!BBHHHBB", 0x45, 0, 20 + len(payload), 7, 0, 64, protocol)
-    return start + struct.pack("!H", checksum(start + b"\\0\\0" + ends(source, to))) + ends(source, to) + payload
-def tcp(source, to, sport, dport, flags, payload=b""):
-    start = struct.pack("!HHLLBBH", sport, dport, 1000, 1000, 5 << 4, flags, 8192)
-    pseudo = ends(source, to) + struct.pack("!BBH", 0, 6, 20 + len(payload))
-    return start + struct.pack("!HH", checksum(pseudo + start + b"\\0" * 4 + payload), 0) + payload
-def gre(key, packet, flags=0x2000):
-    return struct.pack("!HHL", flags, 0x0800, key) + (b"\\0\\0\\0\\1" if flags & 0x1000 else b"") + packet
-def send(packet, to):
-    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    for _ in range(5):
-        try:
-            raw.sendto(packet, (to, 0))
-        except OSError as error:
-            print(error)
-"""
-
 
 def test_a_source_of_another_tenants_container(world: World) -> None:
     b0, lab = world.containers["b0"], world.lab
@@ -211,8 +233,11 @@ def test_a_source_of_another_tenants_container(world: World) -> None:
         lab.succeed("func-0", "ip -n b0 addr del 10.88.0.5/32 dev eth0")
 
 
+UNKNOWN_KEY = 7
+
+
 @pytest.mark.parametrize(
-    ("key", "inner"), [(2, "10.0.0.3"), (1, "10.0.1.3"), (2, "10.0.1.5"), (7, "10.0.0.3")]
+    ("key", "inner"), [(2, "10.0.0.3"), (1, "10.0.1.3"), (2, "10.0.1.5"), (UNKNOWN_KEY, "10.0.0.3")]
 )
 def test_a_crafted_key_or_inner_source(world: World, key: int, inner: str) -> None:
     """From a func host itself: tenant, func host and key have to belong together. (10.0.1.5 is func-1's.)"""
@@ -223,6 +248,8 @@ send(ip("192.168.80.8", "192.168.4.4", 47, gre({key}, inner)), "192.168.4.4")
 """
     world.lab.succeed("func-0", "python3 -", stdin=forge.encode())
     wait_until("it is counted", lambda: world.dropped("proxy-0", "causeway_tunnel") >= before + 5)
+    if key == UNKNOWN_KEY:  # the last: how it is shown is the same for all
+        assert ops_status(world.lab)["hosts"]["proxy-0"]["dropped"]["causeway_tunnel"] >= before + 5
 
 
 def test_gre_from_a_container(world: World) -> None:
@@ -251,23 +278,6 @@ with socket.create_connection(("172.16.101.4", 7007), 10) as far:
 """
 
 
-@contextmanager
-def everything_leaves(lab: LabUnderTest, host: str) -> Iterator[None]:
-    """Its security group lets nothing out that nobody asked for; meanwhile it does, and the proxy's filter is left."""
-    ec2 = ec2_of(lab)
-    interface = next(h for h in lab.status()["hosts"] if h["name"] == host)["enis"][0]["id"]
-    (eni,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
-    rule = {
-        "GroupId": eni["Groups"][0]["GroupId"],
-        "IpPermissions": [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}],
-    }
-    ec2.authorize_security_group_egress(**rule)
-    try:
-        yield
-    finally:
-        ec2.revoke_security_group_egress(**rule)
-
-
 def test_a_user_instance_that_answers_in_another_tenants_connection(world: World) -> None:
     """The addresses and ports of a connection that alpha has open: in beta's namespace nobody knows it."""
     a0, lab = world.containers["a0"], world.lab
@@ -287,16 +297,17 @@ for flags, payload in ((0x10, b""), (0x14, b""), (0x18, b"evil")):
             lab.succeed("user-beta", "python3 -", stdin=forge.encode())
         counted = ("proxy-0", "causeway_forward", "tenant-beta")
         wait_until("it is counted", lambda: world.dropped(*counted) >= before + 15)
+        assert ops_status(lab)["hosts"]["proxy-0"]["dropped"]["tenant-beta causeway_forward"] >= before + 15
         talk.say("go on")
         assert talk.hear().split()[0] == "two"
 
 
 # ── many at once ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-# Opens all, then asks all: who answers, and how many times.
+# Opens all, waits until everybody has done so, then asks all: who answers, and how many times.
 MANY = """
-import collections, errno, json, select, socket, sys, time
-count, address = int(sys.argv[1]), sys.argv[2]
+import collections, errno, json, pathlib, select, socket, sys, time
+count, address, own, *others = int(sys.argv[1]), *sys.argv[2:]
 opened, deadline = [], time.monotonic() + 100
 for first in range(0, count, 50):
     batch = []
@@ -314,6 +325,10 @@ for first in range(0, count, 50):
             waiting.discard(fd)
             poll.unregister(fd)
     opened += batch
+pathlib.Path(own).touch()
+while not all(pathlib.Path(other).exists() for other in others):
+    if time.monotonic() > deadline: sys.exit(f"{own}, and nobody else")
+    time.sleep(0.1)
 answers = collections.Counter()
 for one in opened:
     one.setblocking(True)
@@ -329,11 +344,13 @@ print(json.dumps(answers))
 def test_a_thousand_connections_each_at_once_are_answered_by_the_right_one(world: World) -> None:
     lab = world.lab
     lab.succeed("func-0", "cat >/run/many.py", stdin=MANY.encode())
+    have_opened = {name: f"/run/{name}.opened" for name in ("a0", "b0")}
     both = "".join(
-        f"(ulimit -n 4096; ip netns exec {name} python3 /run/many.py {CONNECTIONS} {USER_ADDRESS} >/run/{name}.many) & "
-        for name in ("a0", "b0")
+        f"(ulimit -n 4096; ip netns exec {name} python3 /run/many.py {CONNECTIONS} {USER_ADDRESS} {own} "
+        f"{' '.join(have_opened.values())} >/run/{name}.many) & "
+        for name, own in have_opened.items()
     )
-    lab.succeed("func-0", f"{both} wait")
+    lab.succeed("func-0", f"rm -f {' '.join(have_opened.values())}; {both} wait")
     assert json.loads(lab.succeed("func-0", "cat /run/a0.many")) == {"user-alpha": CONNECTIONS}
     assert json.loads(lab.succeed("func-0", "cat /run/b0.many")) == {"user-beta": CONNECTIONS}
 

@@ -16,10 +16,10 @@ from components.tunnel_change import PAUSE_S, UNNOTICED_S
 from lab.paths import PROJECT
 from tests.lab.conftest import PAIR, LabUnderTest
 from tests.lab.containers import Container
+from tests.lab.forging import FORGE
 from tests.lab.kept_connections import kept_connections
 from tests.lab.pair_lab import PROXIES, ops_status, well
 from tests.lab.test_hostscripts_guest import dropped
-from tests.lab.test_isolation import FORGE
 
 pytestmark = pytest.mark.lab
 
