@@ -47,7 +47,7 @@ def test_make_test_runs_every_test_there_is_after_the_checks() -> None:
 
 def test_make_test_runs_some_drills_when_nothing_else_runs_any_more() -> None:
     e2e = (PROJECT / "tools" / "e2e.sh").read_text()
-    drills = e2e.index('tests/lab/test_{drill,pair_tenant,tunnels}.py -m "not every_scenario"')
+    drills = e2e.index('tests/lab/test_{drill,pair_isolation,pair_tenant,tunnels}.py -m "not every_scenario"')
     assert drills > e2e.index('wait "$lane"')
     collected = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/lab/test_drill.py", "-m", "not every_scenario"],
