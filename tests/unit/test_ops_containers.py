@@ -60,6 +60,14 @@ def test_kubernetes_leaves_alone_what_is_no_tenants_network_and_no_more() -> Non
     (volume,) = daemon_set["spec"]["template"]["spec"]["volumes"]
     assert volume["configMap"]["name"] == config_map["metadata"]["name"] == "ip-masq-agent"
     assert volume["configMap"]["items"] == [{"key": "config", "path": "ip-masq-agent"}]
+    pod = daemon_set["spec"]["template"]["spec"]
+    assert pod["hostNetwork"] is True
+    (container,) = pod["containers"]
+    assert container["volumeMounts"] == [{"name": volume["name"], "mountPath": "/etc/config"}]
+    assert container["securityContext"] == {
+        "privileged": False,
+        "capabilities": {"add": ["NET_ADMIN", "NET_RAW"]},
+    }
 
 
 @pytest.mark.parametrize(
