@@ -97,6 +97,13 @@ def answers(lab: LabUnderTest) -> None:
     wait_until("an answer", lambda: "answered" in lab.succeed(FUNC, f"docker logs --since {since} stays"))
 
 
+def test_iptables_is_written_anew_by_somebody(docker: LabUnderTest) -> None:
+    """Its tables are Docker's and others'; ours are none of them."""
+    docker.succeed(FUNC, "iptables-save >/run/rules && iptables-restore </run/rules")
+    assert CLIENT in asked(docker)
+    docker.succeed(FUNC, CHECK)
+
+
 def test_a_bridge_that_was_deleted_comes_back_and_docker_uses_it(docker: LabUnderTest) -> None:
     docker.succeed(FUNC, "ip link delete cw-alpha")
     assert "cw-alpha" in docker.fail(FUNC, CHECK)

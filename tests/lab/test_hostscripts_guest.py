@@ -112,6 +112,10 @@ def test_a_proxy_has_room_for_a_tenant_that_has_much(lab: LabUnderTest) -> None:
         (PROXY, f"{IN_TENANT} nft flush ruleset"),
         (PROXY, "nft flush set inet causeway_tunnel peers"),
         (PROXY, "nft flush ruleset"),
+        (
+            PROXY,
+            "systemctl start nftables && systemctl reload nftables",
+        ),  # Debian's own file begins with a flush
         (PROXY, "nft delete table inet causeway_input"),
         (PROXY, "ip netns delete tenant-alpha"),
         (USER, "systemctl stop causeway-echo"),

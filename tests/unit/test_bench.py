@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import ops.bench
-from ops.bench import forwarding, growth
+from ops.bench import first_packet, forwarding, growth
 from ops.bench.figure import Figure
 from ops.cli import app
 
@@ -76,3 +76,10 @@ def test_ways_are_compared_with_the_median_of_plain_nat() -> None:
     assert found["gre: small packets"].met is True
     assert found["gre: proxy's CPU per packet"].samples == (2.0,)
     assert found["gre: proxy's CPU per packet"].goal is None
+
+
+def test_a_first_packet_is_compared_with_plain_routings() -> None:
+    by_routing, by_stack = [(10.0, 2.0), (8.0, 4.0), (30.0, 3.0)], [(15.0, 3.0), (12.0, 6.0)]
+    plain, added, first, second = first_packet.figures(by_stack, by_routing)
+    assert (plain.samples, added.samples) == ((10.0, 8.0, 30.0), (5.0, 2.0))
+    assert (first.samples, second.samples) == ((1.5, 1.2), (1.0, 2.0))
