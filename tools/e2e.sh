@@ -13,7 +13,7 @@ unset PYTHONDONTWRITEBYTECODE
 pytest=(.venv/bin/python -m pytest -q "$@")
 shopt -s nullglob
 forking=(tests/lab/test_{fabric,metadata,machine}_*.py)
-others=("${forking[@]}" tests/lab/test_{drill,pair,pair_isolation,pair_tenant,pair_tenants,tunnels}.py)
+others=("${forking[@]}" tests/lab/test_{drill,pair,pair_full,pair_isolation,pair_tenant,pair_tenants,tunnels}.py)
 kernel=(tests/hostscripts/test_{pair,sync,tenants_change,told}.py)
 
 # With -k a lane may have nothing to run: pytest's 5.
