@@ -27,7 +27,7 @@ unit: setup ## The fast tests alone
 e2e: setup ## The tests with real guests, and then three drills
 	@tools/e2e.sh
 
-pair: setup ## Every drill and change of two proxies of real guests (about an hour; nothing else should run on the machine)
+pair: setup ## Every drill and change of two proxies of real guests (an hour and a half; nothing else should run on the machine)
 	@$(PYTHON) -m pytest -q tests/lab/test_drill.py tests/lab/test_pair{,_tenants,_full}.py
 
 drill-figures: setup ## Twenty runs each of failovers and a switch, on a pair of its own; writes build/drill-figures.json (hours)
