@@ -15,6 +15,7 @@
 #   - what comes out of a tunnel is addressed to the host's overlay address in it, and reaches a container, or the host
 #     itself, only as the answer to what that has sent; the host answers pings;
 #   - nobody else's packets enter a tunnel, or reach a bridge, by being forwarded, but for those of `pods`.
+#   - ARP, which no other filter sees, makes neighbour entries for who has an address of the bridge's range.
 # All else is counted in `dropped`. What neither comes from a bridge or tunnel nor goes to one is none of our business.
 # Applied ahead of the tunnels, so that none is open without it; the way itself is opened by routes. A bridge that is there
 # already, as where a container came first, is used; one that somebody else has made is never deleted.
@@ -23,6 +24,9 @@
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
 
 readonly GROUP=201 # of devices: the bridges that we made
+# A bridge remembers as many MACs as its widest range has addresses (kernel 6.7, iproute2 6.8; older ones have no limit): a
+# container makes up others as fast as it can send, and each takes memory of the host's.
+readonly MOST_MACS=4096
 SETS_COUNT=yes
 
 # Ahead of connection tracking, which knows addresses, but not who has sent what.
@@ -33,6 +37,7 @@ readonly CHAINS='
     iifname "mgre*" jump from_tunnels
   }
   chain from_containers {
+    iifname . ip saddr @gateways counter name dropped drop
     iifname . ip saddr @homes iifname . ip daddr @reached return
     counter name dropped drop
   }
@@ -85,6 +90,17 @@ readonly CHAINS='
     type nat hook postrouting priority srcnat; policy accept;
     ip saddr @containers snat ip to oifname map @overlays
   }'
+# The host has one table of neighbours for all tenants, and an entry for whoever asks by ARP.
+readonly ARP_CHAINS='
+  chain input {
+    type filter hook input priority filter; policy accept;
+    iifname "cw-*" jump from_containers
+  }
+  chain from_containers {
+    arp saddr ip 0.0.0.0 accept
+    iifname . arp saddr ip @homes accept
+    counter name dropped drop
+  }'
 
 main() {
   local pods bridges
@@ -92,7 +108,7 @@ main() {
   pods=${ROWS[1]}
   nic_with_address_is_there "${ROWS[0]}"
   networkd_ignores containers 'Name=cw-*'
-  state '.bridges[] | "\(.bridge | bridge) \(.cidr | network) \(.device | tunnel_device) "
+  state '.bridges[] | "\(.bridge | bridge) \(.cidr | network) \(.gateway | network | split("/")[0]) \(.device | tunnel_device) "
     + ([.destinations[] | network] | join(" "))'
   bridges=("${ROWS[@]}")
   state '.tunnels[] | "\(.device | tunnel_device) \(.source | address)"'
@@ -107,8 +123,8 @@ main() {
 
 # Of main's bridges, and of the tunnels, which are ROWS.
 tenants_are_apart() {
-  local row bridge cidr device source destinations
-  local pods=() homes=() reached=() ends=() ways=() overlays=() containers=()
+  local row bridge cidr gateway device source destinations
+  local pods=() homes=() gateways=() reached=() ends=() ways=() overlays=() containers=()
   [[ $1 == - ]] || pods=("$1")
   for row in "${ROWS[@]}"; do
     read -r device source <<<"$row"
@@ -116,8 +132,9 @@ tenants_are_apart() {
     overlays+=("\"$device\" : $source")
   done
   for row in "${bridges[@]}"; do
-    read -r bridge cidr device destinations <<<"$row"
+    read -r bridge cidr gateway device destinations <<<"$row"
     homes+=("\"$bridge\" . $cidr")
+    gateways+=("\"$bridge\" . $gateway")
     # shellcheck disable=SC2086 # checked words
     printf -v destinations "\"$bridge\" . %s\n" "$cidr" $destinations
     mapfile -t -O "${#reached[@]}" reached <<<"${destinations%$'\n'}"
@@ -128,6 +145,7 @@ tenants_are_apart() {
   counter dropped { }
 $(
     set_of 'set homes' 'typeof iifname . ip saddr; flags interval;' "${homes[@]}"
+    set_of 'set gateways' 'typeof iifname . ip saddr;' "${gateways[@]}"
     set_of 'set reached' 'typeof iifname . ip daddr; flags interval;' "${reached[@]}"
     set_of 'set ends' 'typeof iifname . ip daddr;' "${ends[@]}"
     set_of 'set ways' 'typeof iifname . oifname;' "${ways[@]}"
@@ -135,6 +153,9 @@ $(
     set_of 'set containers' 'type ipv4_addr; flags interval;' "${containers[@]}"
     set_of 'set pods' 'type ipv4_addr; flags interval;' "${pods[@]}"
   )$CHAINS"
+  table_is arp causeway_arp "
+  counter dropped { }
+$(set_of 'set homes' 'typeof iifname . arp saddr ip; flags interval;' "${homes[@]}")$ARP_CHAINS"
 }
 
 # set_of NAME PROPERTIES ELEMENT…: an empty one has no list, which nft would not read.
@@ -149,6 +170,8 @@ set_of() {
 # Those that we made are in a group, by which they go when nobody wants them any more. Their MAC is fixed: a bridge's own would
 # be another one with each container that comes, and the others' neighbour entries would be wrong.
 bridges_are() {
+  local learns=''
+  [[ $(ip link help bridge 2>&1 || true) != *fdb_max_learned* ]] || learns="fdb_max_learned $MOST_MACS"
   kernel_facts '' >"$RUN/facts"
   # shellcheck disable=SC2016 # $ is jq's
   plan '
@@ -165,12 +188,14 @@ bridges_are() {
       ($wanted[] | .bridge as $bridge | .gateway as $gateway | $bridges[$bridge] as $link
         | [$link.addr_info[]? | select(.family == "inet") | "\(.local)/\(.prefixlen)"] as $addresses
         | batch("";
-            (if $link then [] else ["link add name \($bridge) group \($group) address \($gateway | mac_of) type bridge"] end)
+            (if $link == null then ["link add name \($bridge) group \($group) address \($gateway | mac_of) type bridge \($learns)"]
+              elif $learns == "" or ($link.linkinfo.info_data.fdb_max_learned // $macs) == $macs then []
+              else ["link set dev \($bridge) type bridge \($learns)"] end)
             + (if $link and ($link | marked) then $addresses - [$gateway] | map("addr del \(.) dev \($bridge)") else [] end)
             + (if $link.mtu == $mtu then [] else ["link set dev \($bridge) mtu \($mtu)"] end)
             + (if $addresses | index($gateway) then [] else ["addr add \($gateway) dev \($bridge)"] end)
             + (if $link.flags // [] | index("UP") then [] else ["link set dev \($bridge) up"] end)))
-  ' --arg group "$GROUP"
+  ' --arg group "$GROUP" --arg learns "$learns" --argjson macs "$MOST_MACS"
   # With a bridge, or its address, go the routes over it.
   [[ $(<"$RUN/plan") != *$'\n'@("link add "|"addr del ")* ]] || later_concerns_follow
   run_batches <"$RUN/plan"

@@ -20,6 +20,7 @@ from tests.hostscripts.container_network import (
     route,
 )
 from tests.hostscripts.sandbox import Sandbox
+from tests.hostscripts.waiting import wait_until
 
 PING = """
 import socket, sys
@@ -297,6 +298,45 @@ def test_kubernetes_pods_pass_only_where_there_are_any(own_host: Sandbox) -> Non
     assert answer(host, "a1", USER_ADDRESS) == "alpha 10.0.0.3"
 
 
+# Asks who has the gateway's address, each time as somebody else: SENDER…
+ARP = """
+import socket, struct, sys
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+link.bind(("eth0", 0x0806))
+mac = link.getsockname()[4]
+for sender in sys.argv[1:]:
+    asked = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + socket.inet_aton(sender)
+    link.send(b"\\xff" * 6 + mac + b"\\x08\\x06" + asked + bytes(6) + socket.inet_aton("10.88.0.1"))
+"""
+
+
+@pytest.mark.parametrize("kept_away", ["172.16.101.77", "10.88.1.77", "192.168.80.1", "8.8.8.8"])
+def test_who_asks_by_arp_is_remembered_only_with_an_address_of_the_bridge(
+    host: Sandbox, kept_away: str
+) -> None:
+    """Or one container would fill the table of neighbours, which the host has for all."""
+    before = arp_dropped(host)
+    host.run([sys.executable, "-c", ARP, kept_away, "10.88.0.200"], "a1")
+    wait_until("it is heard", lambda: "10.88.0.200 " in host.run("ip neigh show dev cw-alpha"))
+    assert f"{kept_away} " not in host.run("ip neigh show dev cw-alpha")
+    assert arp_dropped(host) == before + 1
+    host.run("ip neigh flush dev cw-alpha")
+
+
+def arp_dropped(host: Sandbox) -> int:
+    """Of the table for ARP."""
+    counted = host.json("nft -j list counter arp causeway_arp dropped")
+    return int(counted["nftables"][1]["counter"]["packets"])
+
+
+def test_a_container_that_says_to_be_its_gateway_is_counted(host: Sandbox) -> None:
+    before = dropped(host)
+    host.run("ip -n a1 addr add 10.88.0.1/32 dev lo")
+    assert no_way(host, "a1", USER_ADDRESS, "10.88.0.1")
+    host.run("ip -n a1 addr del 10.88.0.1/32 dev lo")
+    assert dropped(host) > before
+
+
 # ── coming, going, mending ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -352,6 +392,7 @@ FORWARD = "/proc/sys/net/ipv4/ip_forward"
             'nft add element inet causeway_container ways \'{ "cw-alpha" . "cw-beta" }\'',
             "container: nft table causeway_container replaced",
         ),
+        ("nft delete table arp causeway_arp", "container: nft table causeway_arp replaced"),
         ("ip rule flush; ip rule add pref 32766 lookup main", "routes: ip rule add pref 201 iif cw-alpha"),
         ("ip route flush table 201000001", "routes: ip route replace prohibit default table 201000001"),
         (f"echo 0 >{FORWARD}", ""),
