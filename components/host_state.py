@@ -55,6 +55,7 @@ def input_state(plan: Plan, proxy: HostPlan, macs: Mapping[str, str]) -> InputSt
     """Who may reach a proxy itself; `macs` as for `user_eni_state`."""
     return {
         "local": str(proxy.address),
+        "func_subnet": str(plan.platform.func_subnet),
         "user_enis": [macs[tenant.name].lower() for tenant in plan.tenants_of(proxy.pair)],
     }
 

@@ -56,6 +56,7 @@ class InputState(TypedDict):
     """What a proxy's root namespace is open to: its primary NIC. `user_enis`: MACs of NICs to come."""
 
     local: str
+    func_subnet: str
     user_enis: list[str]
 
 

@@ -15,7 +15,7 @@ from tests.hostscripts.sandbox import Sandbox
 from tests.hostscripts.tenant_network import MAC, NIC, SERVER, client_seen, dropped, no_way
 from tests.hostscripts.waiting import wait_until
 
-INPUT = {"local": "192.168.4.4", "user_enis": [MAC]}
+INPUT = {"local": "192.168.4.4", "func_subnet": "192.168.80.0/24", "user_enis": [MAC]}
 PRIMARY = """
 ip netns add platform
 ip link add eth0 type veth peer name eth0 netns platform
@@ -58,6 +58,33 @@ def test_the_primary_nic_is(proxy: Sandbox) -> None:
     proxy.run("ping -c 1 -W 1 -b 192.168.4.255", "platform", ok=None)
     assert dropped(proxy, "causeway_input", "") == 0
     assert proxy.apply("input", INPUT) == ["unchanged"]
+
+
+# A router's word that packets to the peer were too long: of whom, SOURCE; about ICMP, whatever that is.
+FRAG_NEEDED = """
+import socket, struct, sys
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xFFFF
+packet = struct.pack("!BBHHHBBH", 0x45, 0, 28, 1, 0x4000, 64, 47, 0)
+packet += socket.inet_aton("192.168.4.4") + socket.inet_aton("192.168.80.9") + bytes(8)
+body = struct.pack("!BBHHH", 3, 4, 0, 0, 552) + packet
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+raw.bind((sys.argv[1], 0))
+raw.sendto(body[:2] + struct.pack("!H", checksum(body)) + body[4:], ("192.168.4.4", 0))
+"""
+
+
+@pytest.mark.parametrize(("source", "count"), [("192.168.80.8", 1), ("192.168.4.1", 0)])
+def test_a_func_host_does_not_say_how_long_others_packets_may_be(
+    proxy: Sandbox, source: str, count: int
+) -> None:
+    proxy.run("ip -n platform addr add 192.168.80.8/32 dev lo; ip route add 192.168.80.0/24 via 192.168.4.1")
+    before = dropped(proxy, "causeway_input", "")
+    proxy.run([sys.executable, "-c", FRAG_NEEDED, source], "platform")
+    assert client_seen(proxy, "platform", "192.168.4.4") == "192.168.4.1"  # what was sent before has arrived
+    assert dropped(proxy, "causeway_input", "") == before + count
 
 
 def test_a_boot_finds_the_same_even_if_nics_change_names(proxy: Sandbox) -> None:

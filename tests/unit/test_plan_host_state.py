@@ -303,6 +303,7 @@ def test_containers_of_a_func_host() -> None:
 def test_the_primary_nic_and_the_nics_to_come(plan: Plan) -> None:
     assert input_state(plan, plan.proxies[0], MACS) == {
         "local": "192.168.4.4",
+        "func_subnet": "192.168.80.0/24",
         "user_enis": ["02:00:00:00:00:0a", "02:00:00:00:00:0b"],
     }
 
