@@ -330,15 +330,16 @@ neighbours_have_room() {
 # connections_have_room TENANTS SETTER: a quarter of the memory is for connections, the same share of it for the namespace of each
 # tenant: one that has too many is refused new ones, and nobody else is. (The kernel's own limit is that of a host which
 # forwards nothing: 2,048 in 200 MiB.) A connection takes 0.4 KiB in the kernel and 0.45 in a pair's conntrackd, measured; 1 is
-# counted. conntrackd keeps closed ones for a while, so no more than half of its HashLimit, see sync.sh. The kernel rounds
-# buckets up to whole pages, of 512. SETTER: sysctls_are, or sysctls_are_at_least where the table is not ours alone.
+# counted. conntrackd keeps closed ones for a while, so no more than half of its HashLimit, see sync.sh. Buckets are for all
+# tenants together: with too few, the kernel refuses a connection whose chain is long. It rounds them up to whole pages, of
+# 512. SETTER: sysctls_are, or sysctls_are_at_least where the table is not ours alone.
 connections_have_room() {
   local kib limit=$ROOT/proc/sys/net/netfilter/nf_conntrack_max
   [[ -w $limit ]] || return 0           # likewise
   read -r _ kib _ <"$ROOT/proc/meminfo" # MemTotal
   limit=$((kib / 4 / $1 / 512 * 512))
   limit=$((limit < 2048 ? 2048 : limit > 262144 ? 262144 : limit))
-  "$2" net/netfilter/nf_conntrack_{buckets,max}="$limit"
+  "$2" net/netfilter/nf_conntrack_buckets="$((limit * $1))" net/netfilter/nf_conntrack_max="$limit"
 }
 
 # ── nft tables ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -323,11 +323,11 @@ def test_connections_have_a_quarter_of_the_memory_an_equal_part_of_it_for_each_t
     sandbox.run("ip netns add tenant-beta")
     said = sandbox.apply("forward", {"tenants": rows})
     assert [line for line in said if line.startswith("sysctl net/netfilter")] == [
-        f"sysctl net/netfilter/nf_conntrack_{name}={limit} (was 2048)"
-        for name in ("buckets", "max")
-        if limit != 2048
+        f"sysctl net/netfilter/nf_conntrack_{name}={wanted} (was 2048)"
+        for name, wanted in (("buckets", count * limit), ("max", limit))
+        if wanted != 2048
     ]
-    assert sandbox.run("cat /run/buckets /run/max") == f"{limit}\n{limit}\n"
+    assert sandbox.run("cat /run/buckets /run/max") == f"{count * limit}\n{limit}\n"
     assert sandbox.apply("forward", {"tenants": rows}) == ["unchanged"]
 
 
