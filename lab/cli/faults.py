@@ -66,7 +66,10 @@ def weather(
     ] = None,
     name: Name = "default",
     address: Annotated[
-        str | None, typer.Option("--address", "-a", help="Only of calls that name this private address.")
+        str | None,
+        typer.Option(
+            "--address", "-a", help="Only of calls that name this private address, or network interface."
+        ),
     ] = None,
     down: Annotated[bool, typer.Option("--down", help="Answered with 503, and nothing happens.")] = False,
     delay: Annotated[float, typer.Option("--delay", min=0, help="Seconds before a call is looked at.")] = 0.0,

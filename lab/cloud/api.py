@@ -91,7 +91,7 @@ class Api:
         with self._counting:
             self._calls[f"{service}:{action}"] += 1
         try:
-            condition = self._weather.at(action, addresses_in(request))
+            condition = self._weather.at(action, named_in(request))
             if self.closing.wait(condition.delay_s) or condition.unavailable:
                 return _failure(handler, request, "Unavailable", "The service is unavailable", 503)
             if condition.refusal:
@@ -167,9 +167,10 @@ def action_of(request: Request) -> str:
     return target.rpartition(".")[2] if target else str(request.values.get("Action", ""))
 
 
-def addresses_in(request: Request) -> set[str]:
-    """Private addresses that a call names."""
-    return {str(value) for name, value in request.values.items() if "PrivateIpAddress" in name}
+def named_in(request: Request) -> set[str]:
+    """Private addresses and network interfaces that a call names."""
+    kinds = ("PrivateIpAddress", "NetworkInterfaceId")
+    return {str(value) for name, value in request.values.items() if any(kind in name for kind in kinds)}
 
 
 def service_name(signature: Signature) -> str:

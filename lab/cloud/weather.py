@@ -1,7 +1,7 @@
 """Trouble of the API itself: the one place that decides whether, when and how a call is let through.
 
 A call may be slow, and its effect on networks and in IMDS may come still later, as on AWS; it may be refused, for
-some addresses only.
+some addresses or network interfaces only.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ FAIR = Condition()
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Place:
-    """Where there is weather: an action, or all; of it only calls that name an address, or all."""
+    """Where there is weather: an action, or all; of it only calls that name an address (or an interface, by its id)."""
 
     action: str = EVERY_ACTION
     address: str = ""
@@ -92,13 +92,13 @@ class Weather:
                 if action in (None, place.action) and address in ("", place.address):
                     del self._conditions[place]
 
-    def at(self, action: str, addresses: Collection[str] = ()) -> Condition:
-        """The condition of a call that names these addresses."""
+    def at(self, action: str, named: Collection[str] = ()) -> Condition:
+        """The condition of a call that names these addresses and interfaces."""
         with self._lock:
             everywhere = self._conditions.get(Place(), FAIR)
             found = self._conditions.get(Place(action=action), everywhere)
             for place, condition in self._conditions.items():
-                if place.address in addresses and place.action in (action, EVERY_ACTION):
+                if place.address in named and place.action in (action, EVERY_ACTION):
                     found &= condition
             return found
 

@@ -68,7 +68,7 @@ class Faults(ABC):
     def claims(
         self, *, down: bool = False, delay_s: float = 0.0, effect_s: float = 0.0, refused: str = ""
     ) -> None:
-        """The API's claims are unavailable, slow, late in their effect; or refused for one address."""
+        """The API's claims are unavailable, slow, late in their effect; or refused for one interface."""
 
     @abstractmethod
     def claims_are_fair(self) -> None:

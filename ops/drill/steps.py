@@ -188,11 +188,13 @@ def claims_slow(claim_s: float, effect_s: float) -> Step:
 
 
 def claim_refused() -> Step:
-    """Of the last HaVip; the others are let through."""
+    """To the standby, of the last tenant's HaVip; the others, be they the same address, are let through."""
     return Step(
         text="the API refuses the claim of one HaVip",
         kind=FAULT,
-        act=lambda scene: scene.faults.claims(refused=scene.stack.outputs.havips[-1].address),
+        act=lambda scene: scene.faults.claims(
+            refused=scene.tenants[-1].user_enis[scene.host(Who.STANDBY)].id
+        ),
         heal=lambda scene: fair(scene.faults),
     )
 

@@ -11,16 +11,13 @@ from collections.abc import Iterator
 import pytest
 
 from lab.paths import PROJECT
+from ops.drill.catalogue import SCENARIOS
 from tests.lab.conftest import PAIR, LabUnderTest, brought_up
 from tests.lab.pair_lab import drill, ops_status, twin
 
 pytestmark = [pytest.mark.lab, pytest.mark.every_scenario]
 
 FILES = PROJECT / "build" / "drill-tenants"  # stay, to look at
-SCENARIOS = (
-    "kill", "hang", "unplug-platform", "unplug-user", "again", "watcher", "keepalived", "conntrackd", "forwarding",
-    "switch", "refused", "api-slow", "split", "reboot", "rolling", "idle",
-)  # fmt: skip
 
 
 def settings(*more: str) -> tuple[str, ...]:
@@ -36,7 +33,7 @@ def tenants() -> Iterator[LabUnderTest]:
         yield under_test
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", [scenario.name for scenario in SCENARIOS])
 def test_a_scenario_holds_with_three_tenants(tenants: LabUnderTest, name: str) -> None:
     drill(tenants, FILES, name, *settings())
     status = ops_status(tenants)

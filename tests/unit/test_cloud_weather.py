@@ -160,6 +160,15 @@ def test_one_address_of_several_is_refused(lab: LabUnderTest, code: str, status:
     assert pair.seen() == [pair.two]
 
 
+def test_one_interface_of_several_is_refused(lab: LabUnderTest) -> None:
+    """Of two that claim the same address, as tenants with the same addresses have them."""
+    pair = Pair(lab)
+    lab.cloud.weather.set(ASSIGN, address=pair.two, refusal="UnauthorizedOperation")
+    assert code_of(partial(pair.claim, pair.two)) == "UnauthorizedOperation"
+    pair.claim(pair.one)
+    assert pair.seen() == [pair.one]
+
+
 def test_conditions_add_up() -> None:
     weather = Weather()
     weather.set(delay_s=5.0)

@@ -31,10 +31,14 @@ class Recorded:
 
     def __init__(self, tables: Tables) -> None:
         self.done: list[tuple[str, ...]] = []
+        self.refused: list[str] = []
         self._tables = tables
 
     def __getattr__(self, name: str) -> Any:
         return lambda *words: self.done.append((name, *words))
+
+    def claims(self, *, refused: str) -> None:
+        self.refused.append(refused)
 
     def succeed(self, host: str, line: str) -> str:
         return next(
@@ -69,6 +73,13 @@ def test_the_last_tenant_is_hurt(step: Step, done: tuple[str, ...]) -> None:
     stage, recorded = scene(two_tenants())
     step.act(stage)
     assert recorded.done == [done]
+
+
+def test_one_claim_is_refused_whatever_addresses_the_others_have() -> None:
+    """Other tenants may have the same one, so it is the interface that is named: the standby's of the last tenant."""
+    stage, recorded = scene(two_tenants())
+    do.claim_refused().act(stage)
+    assert recorded.refused == [stage.tenants[-1].user_enis["proxy-1"].id]
 
 
 def tables(**standby: str) -> Tables:
