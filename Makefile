@@ -28,7 +28,7 @@ e2e: setup ## The tests with real guests, and then three drills
 	@tools/e2e.sh
 
 pair: setup ## Every drill and change of two proxies of real guests (an hour and a half; nothing else should run on the machine)
-	@$(PYTHON) -m pytest -q tests/lab/test_drill.py tests/lab/test_pair{,_tenants,_full}.py
+	@tools/pair.sh
 
 drill-figures: setup ## Twenty runs each of failovers and a switch, on a pair of its own; writes build/drill-figures.json (hours)
 	@tools/drill_figures.sh

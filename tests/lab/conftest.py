@@ -1,7 +1,8 @@
 """A lab for the tests: one that is brought up once, and hosts of it as fixtures.
 
 CAUSEWAY_TEST_LAB=NAME uses a lab that is up already and leaves it up, CAUSEWAY_TEST_PAIR=NAME likewise one with two
-proxies: the short edit-test loop.
+proxies: the short edit-test loop. CAUSEWAY_TEST_DOCKER, …_FULL and …_TENANTS are of test_docker, test_full_proxy and
+test_pair_tenants, which have labs of their own.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.every_scenario]
 
 Json = Any
 FILES = PROJECT / "build" / "drill-full"  # stay, to look at
-TYPE, SPARE_ENIS = "c6i.4xlarge", 7
+AS_LARGE, SPARE_ENIS = ("--config", "proxy.instance_type=c6i.4xlarge"), 7
 CUSTOMERS = tuple(f"t{index}" for index in range(2, SPARE_ENIS + 1))
 
 
@@ -27,7 +27,7 @@ def settings(ec2: Any) -> tuple[str, ...]:
     """Alpha, and the customers, each with a subnet of a VPC that no stack has made."""
     vpc = ec2.create_vpc(CidrBlock="10.40.0.0/16")["Vpc"]["VpcId"]
     zone = ec2.describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
-    words = [*PAIR, "--config", f"proxy.instance_type={TYPE}"]
+    words = [*PAIR, *AS_LARGE]
     for position, name in enumerate(CUSTOMERS, 1):
         block = f"10.40.{position}"
         made = ec2.create_subnet(VpcId=vpc, CidrBlock=f"{block}.0/24", AvailabilityZone=zone)
@@ -45,7 +45,7 @@ def settings(ec2: Any) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def full() -> Iterator[tuple[LabUnderTest, tuple[str, ...]]]:
     """Up, and the settings that make it so."""
-    with brought_up("pair-full", None, *PAIR) as lab:
+    with brought_up("pair-full", None, *PAIR, *AS_LARGE) as lab:
         words = settings(ec2_of(lab))
         lab.up(*words)
         yield lab, words

@@ -30,6 +30,7 @@ def would_run(target: str) -> str:
         ("down", [".venv/bin/python -m lab down"]),
         ("check", ["tools/setup.sh", "tools/check.sh"]),
         ("drill-figures", ["tools/setup.sh", "tools/drill_figures.sh"]),
+        ("pair", ["tools/setup.sh", "tools/pair.sh"]),
         ("bench", ["tools/setup.sh", ".venv/bin/python -m ops bench"]),
     ],
 )
@@ -43,6 +44,22 @@ def test_make_test_runs_every_test_there_is_after_the_checks() -> None:
     scripts = "".join((PROJECT / script).read_text() for script in everything.splitlines())
     run = set(re.findall(r"tests/\w+\b", scripts))
     assert {f"tests/{file.parent.name}" for file in PROJECT.glob("tests/**/test_*.py")} <= run
+
+
+def test_what_is_left_out_of_the_lanes_runs_at_their_end_or_with_make_pair() -> None:
+    """A file that is named in one place alone would be run by nobody."""
+
+    def expanded(words: str) -> set[str]:
+        line = f"shopt -s nullglob; printf '%s\\n' {words}"
+        told = subprocess.run(["bash", "-c", line], cwd=PROJECT, capture_output=True, text=True, check=True)
+        return set(told.stdout.split())
+
+    e2e, pair = ((PROJECT / "tools" / name).read_text() for name in ("e2e.sh", "pair.sh"))
+    (left_out,) = re.findall(r'^others=\("\$\{forking\[@\]\}" (\S+)\)$', e2e, re.MULTILINE)
+    (at_the_end,) = re.findall(r'^ran "\$\{pytest\[@\]\}" (tests/lab/\S+) -m', e2e, re.MULTILINE)
+    (by_pair,) = re.findall(r"^for files in (.+); do$", pair, re.MULTILINE)
+    assert expanded(left_out) == expanded(at_the_end) | expanded(by_pair)
+    assert all((PROJECT / file).is_file() for file in expanded(left_out))
 
 
 def test_make_test_runs_some_drills_when_nothing_else_runs_any_more() -> None:

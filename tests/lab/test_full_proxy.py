@@ -1,4 +1,4 @@
-"""As many tenants as the proxies' type has ENIs for, all with the same addresses, behind the same func host.
+"""As many tenants as a proxy's type has ENIs for, all with the same addresses, behind the same func host.
 
 func-0 ══ keys 1 to 7 ══▶ proxy-0 [tenant-alpha … tenant-t7] ── seven VPCs, each with 172.16.101.4
 """
