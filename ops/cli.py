@@ -15,6 +15,7 @@ from rich.console import Console
 from lab.errors import LabError
 from lab.signals import end_in_order_when_told
 from ops.containers import Runtime
+from ops.errors import OpsError
 from ops.stack import LAB_STACK, Stack, open_stack
 
 app = typer.Typer(
@@ -180,13 +181,18 @@ def bench(
     ),
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="Some parts: forwarding, growth, hostscripts, image, lab, reconcile."),
+        typer.Option(
+            "--only",
+            help="Some parts: first-packet, forwarding, growth, hostscripts, image, lab, reconcile.",
+        ),
     ] = None,
     runs: Annotated[int, typer.Option("--runs", help="Repetitions of what is short; medians are shown.")] = 5,
 ) -> None:
     """Measure speed and memory against the stated goals; prints a table and writes JSON."""
     from ops.bench import PARTS, run_bench
 
+    if unknown := sorted({*(only or [])} - set(PARTS)):
+        raise OpsError(f"there is no part {unknown[0]!r}", hint=f"there are: {', '.join(PARTS)}")
     run_bench(output, parts=only or list(PARTS), runs=runs)
 
 

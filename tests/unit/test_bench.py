@@ -12,6 +12,7 @@ import ops.bench
 from ops.bench import first_packet, forwarding, growth
 from ops.bench.figure import Figure
 from ops.cli import app
+from ops.errors import OpsError
 
 
 def measured(runs: int) -> list[Figure]:
@@ -41,6 +42,14 @@ def test_a_table_is_printed_and_json_written(tmp_path: Path, monkeypatch: pytest
     assert (figures["quick thing"]["median"], figures["quick thing"]["met"]) == (2.0, True)
     assert (figures["slow thing"]["goal"], figures["slow thing"]["met"]) == (4, False)
     assert figures["large thing"]["met"] is None
+
+
+def test_parts_are_named_by_help_and_by_the_error_for_another_one() -> None:
+    told = CliRunner().invoke(app, ["bench", "--help"], env={"COLUMNS": "300"}).stdout
+    assert ", ".join(ops.bench.PARTS) in told
+    done = CliRunner().invoke(app, ["bench", "--only", "speed"])
+    assert isinstance(done.exception, OpsError)
+    assert done.exception.message == "there is no part 'speed'"
 
 
 def test_growth_is_measured_of_the_program_itself(capsys: pytest.CaptureFixture[str]) -> None:
