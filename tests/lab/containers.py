@@ -34,7 +34,7 @@ def ask(target):
     where, _, source = where.partition("@")
     address, port = where.split(":")
     if protocol == "icmp":
-        ping = ["ping", "-n", "-c1", "-W4", *(["-I", source] if source else []), address]
+        ping = ["ping", "-n", "-c2", "-W4", *(["-I", source] if source else []), address]
         return "pong" if subprocess.run(ping, capture_output=True).returncode == 0 else None
     try:
         with socket.socket(socket.AF_INET, KINDS[protocol]) as far:
@@ -108,4 +108,5 @@ def probe(lab: LabUnderTest, host: str, inside: str, targets: Mapping[str, str])
     answers: dict[str, str | None] = json.loads(
         lab.succeed(host, f"{inside}python3 - {words}", stdin=PROBE.encode())
     )
+    assert set(answers) == set(targets)
     return answers

@@ -7,9 +7,12 @@ from contextlib import ExitStack, contextmanager
 
 from tests.lab.conftest import LabUnderTest, ec2_of
 
+COPIES = 5  # of each packet, which FORGE sends
 EVERYTHING = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
 # What a sender with a raw socket can make up: ip(…, tcp(…)), and gre(…) around it.
-FORGE = """
+FORGE = (
+    f"COPIES = {COPIES}"
+    """
 import socket, struct, sys
 def checksum(data):
     data += b"\\0" * (len(data) % 2)
@@ -30,12 +33,13 @@ def gre(key, packet, flags=0x2000):
     return struct.pack("!HHL", flags, 0x0800, key) + (b"\\0\\0\\0\\1" if flags & 0x1000 else b"") + packet
 def send(packet, to):
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    for _ in range(5):
+    for _ in range(COPIES):
         try:
             raw.sendto(packet, (to, 0))
         except OSError as error:
             print(error)
 """
+)
 
 
 @contextmanager
@@ -67,7 +71,9 @@ def groups_let_everything_pass(lab: LabUnderTest, host: str) -> Iterator[None]:
                 ("ingress", group["IpPermissions"]),
                 ("egress", group["IpPermissionsEgress"]),
             ):
-                if any(one["IpProtocol"] == "-1" and one["IpRanges"] for one in has):
+                if any(
+                    one["IpProtocol"] == "-1" and {"CidrIp": "0.0.0.0/0"} in one["IpRanges"] for one in has
+                ):
                     continue
                 rule = {"GroupId": group["GroupId"], "IpPermissions": EVERYTHING}
                 getattr(ec2, f"authorize_security_group_{direction}")(**rule)

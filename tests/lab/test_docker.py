@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.conftest import LabUnderTest, brought_up, wait_until
+from tests.lab.counters import dropped
 from tests.lab.debian_packages import install
 from tests.lab.pair_lab import ops
 
@@ -59,21 +60,15 @@ def asked(lab: LabUnderTest, of: str = "cw-alpha") -> str:
     return lab.exec(FUNC, [line]).stdout.decode()
 
 
-def dropped(lab: LabUnderTest) -> int:
-    """Of containers, on the func host."""
-    told = lab.json(FUNC, "nft -j list counter inet causeway_container dropped")
-    return int(told["nftables"][1]["counter"]["packets"])
-
-
 def test_a_container_of_docker_reaches_its_tenant(docker: LabUnderTest) -> None:
     assert CLIENT in asked(docker)
     docker.succeed(FUNC, CHECK)
 
 
 def test_one_on_dockers_own_network_does_not(docker: LabUnderTest) -> None:
-    before = dropped(docker)
+    before = dropped(docker, FUNC, "causeway_container")
     assert asked(docker, "bridge") == ""
-    assert dropped(docker) > before
+    assert dropped(docker, FUNC, "causeway_container") > before
 
 
 def test_docker_restarts(docker: LabUnderTest) -> None:
@@ -107,7 +102,7 @@ def test_iptables_is_written_anew_by_somebody(docker: LabUnderTest) -> None:
 def test_a_bridge_that_was_deleted_comes_back_and_docker_uses_it(docker: LabUnderTest) -> None:
     docker.succeed(FUNC, "ip link delete cw-alpha")
     assert "cw-alpha" in docker.fail(FUNC, CHECK)
-    docker.succeed(FUNC, "/opt/causeway/apply")
+    docker.succeed(FUNC, "systemctl restart causeway.service")  # the boot unit
     docker.succeed(FUNC, CHECK)
     assert CLIENT in asked(docker)
 

@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from tests.lab.conftest import LabUnderTest, client_options, wait_until
+from tests.lab.containers import Container
 from tests.lab.test_lifecycle import changed
 
 pytestmark = pytest.mark.lab
@@ -68,5 +69,8 @@ def test_a_function_reaches_a_customers_own_network_through_hosts_behind_a_basti
     leg = result["outputs"]["tenants"]["customer"]["user_enis"]["proxy-0"]["private_address"]
     get = "curl --silent --show-error --fail --max-time 5 http://10.40.2.80/"
     wait_until("the customer's service answers", lambda: cloud.exec("func-0", [get]).stdout.decode() == leg)
+    container = Container(cloud, "func-0", "c0", result["outputs"]["tenants"]["customer"], 5)
+    assert container.run(get) == leg
+    container.remove()
     assert changed(cloud.up(*options)) == set()
     assert changed(cloud.up(*options, "--refresh")) == set()

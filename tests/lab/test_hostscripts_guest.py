@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.lab.conftest import LabUnderTest, wait_until
+from tests.lab.counters import dropped
 from tests.lab.test_path import FUNC, HTTP, IN_TENANT, PROXY, USER_ADDRESS
 
 pytestmark = pytest.mark.lab
@@ -19,12 +20,6 @@ pytestmark = pytest.mark.lab
 USER = "user-alpha"
 HOSTS = (FUNC, PROXY, USER)
 STATUS = "/opt/causeway/status"
-
-
-def dropped(lab: LabUnderTest, host: str, table: str, namespace: str = "") -> int:
-    """Packets that a table of a host dropped."""
-    count: int = lab.json(host, STATUS)["namespaces"][namespace]["dropped"][table]["packets"]
-    return count
 
 
 # Takes over what it has not been told to leave alone, as networkd's catch-all does on Debian's cloud images.
@@ -97,6 +92,22 @@ def test_a_proxy_has_room_for_a_tenant_that_has_much(lab: LabUnderTest) -> None:
     assert [int(limit) for limit in limits.split()] == [memory_kib // 4 // 512 * 512, 65536]
 
 
+def test_a_bridge_remembers_no_more_macs_than_its_widest_range_has(lab: LabUnderTest) -> None:
+    def most() -> int:
+        (link,) = lab.json(FUNC, "ip -d -j link show dev cw-alpha")
+        return int(link["linkinfo"]["info_data"]["fdb_max_learned"])
+
+    assert most() == 4096
+    lab.succeed(FUNC, "ip link set dev cw-alpha type bridge fdb_max_learned 0")
+    lab.fail(FUNC, "/opt/causeway/apply --check container")
+    lab.succeed(FUNC, "/opt/causeway/apply container")
+    assert most() == 4096
+
+
+# Debian's own begins with a flush at its reload, and ends with one, which takes what it has brought.
+RELOAD_NFTABLES = "systemctl start nftables && systemctl reload nftables && systemctl stop nftables"
+
+
 @pytest.mark.parametrize(
     ("host", "damage"),
     [
@@ -105,6 +116,7 @@ def test_a_proxy_has_room_for_a_tenant_that_has_much(lab: LabUnderTest) -> None:
         (FUNC, "ip link change mgre1 type gre remote 192.168.4.99 local 192.168.80.8 key 1"),
         (FUNC, "ip route del 172.16.101.0/24"),
         (FUNC, "nft delete table inet causeway_tunnel"),
+        (FUNC, "nft delete table arp causeway_arp"),
         (FUNC, "nft flush set inet causeway_tunnel sources"),
         (PROXY, f"{IN_TENANT} ip link del mgre1"),
         (PROXY, f"{IN_TENANT} ip neigh flush dev mgre1 nud permanent"),
@@ -112,10 +124,7 @@ def test_a_proxy_has_room_for_a_tenant_that_has_much(lab: LabUnderTest) -> None:
         (PROXY, f"{IN_TENANT} nft flush ruleset"),
         (PROXY, "nft flush set inet causeway_tunnel peers"),
         (PROXY, "nft flush ruleset"),
-        (
-            PROXY,
-            "systemctl start nftables && systemctl reload nftables",
-        ),  # Debian's own file begins with a flush
+        (PROXY, RELOAD_NFTABLES),
         (PROXY, "nft delete table inet causeway_input"),
         (PROXY, "ip netns delete tenant-alpha"),
         (USER, "systemctl stop causeway-echo"),

@@ -23,7 +23,8 @@ from lab import ssh as lab_ssh
 from lab.daemon.client import Client
 from tests.lab.conftest import LabUnderTest, wait_until
 from tests.lab.containers import Container, probe
-from tests.lab.forging import FORGE, everything_leaves, groups_let_everything_pass
+from tests.lab.counters import dropped
+from tests.lab.forging import COPIES, FORGE, everything_leaves, groups_let_everything_pass
 from tests.lab.pair_lab import ops, ops_status, twin
 
 pytestmark = pytest.mark.lab
@@ -46,9 +47,7 @@ class World:
 
     def dropped(self, host: str, table: str, namespace: str = "") -> int:
         """What a host's counter says."""
-        inside = f"ip netns exec {namespace} " if namespace else ""
-        told = self.lab.json(host, f"{inside}nft -j list counter inet {table} dropped")
-        return int(told["nftables"][1]["counter"]["packets"])
+        return dropped(self.lab, host, table, namespace)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +111,7 @@ def talking(world: World, container: Container, script: str) -> Iterator[Talk]:
 
 # ── the matrix ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+METADATA = "the metadata service"
 TARGETS = {
     "a tenant's user instance": USER,
     "the proxy": "192.168.4.4:22",
@@ -125,8 +125,7 @@ TARGETS = {
     "func-0 in beta's overlay": "10.0.1.3:22",
     "func-1": "192.168.80.9:22",
     "func-1 in alpha's overlay": "10.0.0.5:22",
-    "the metadata service": "169.254.169.254:80",
-    "the API": "192.168.4.200:80",
+    METADATA: "169.254.169.254:80",
     "the proxy by its public address": "{public}:22",
     "a0": "10.88.0.5:8080",
     "a2": "10.88.0.6:8080",
@@ -135,6 +134,7 @@ TARGETS = {
     "b1": "10.88.1.77:8080",
 }
 OF_ITSELF = {name for name in TARGETS if name.startswith("func-0")}
+OF_FUNC_1 = {name for name in TARGETS if name.startswith("func-1") or "gateway" in name}  # it has those, too
 # Whoever is not named here reaches nothing. Each with whom it finds at the user instance's address.
 REACHES: dict[str, tuple[str | None, set[str]]] = {
     "a0": ("user-alpha", {"a0", "a2"}),
@@ -142,7 +142,9 @@ REACHES: dict[str, tuple[str | None, set[str]]] = {
     "b0": ("user-beta", {"b0"}),
     "a1": ("user-alpha", {"a1"}),
     "b1": ("user-beta", {"b1"}),
-    "func-0": (None, OF_ITSELF | {"a0", "a2", "b0", "the metadata service"}),
+    "func-0": (None, OF_ITSELF | {"a0", "a2", "b0", METADATA}),
+    "func-1": (None, OF_FUNC_1 | {"a1", "b1", METADATA}),
+    "proxy-0": (None, {"the proxy", METADATA}),
 }
 # A host answers pings of who is next to it; a proxy's leg is in the tenant's subnet.
 ALSO_BY_PING: dict[str, set[str]] = {
@@ -152,6 +154,8 @@ ALSO_BY_PING: dict[str, set[str]] = {
     "a1": {"func-0 as alpha's gateway", "the proxy in a user subnet"},  # func-1 has the same address there
     "b1": {"func-0 as beta's gateway", "the proxy in a user subnet"},
     "func-0": {"the proxy in alpha's overlay", "the proxy in beta's overlay"},
+    "func-1": {"the proxy in alpha's overlay", "the proxy in beta's overlay"},
+    "proxy-0": set(),
 }
 USER_UDP_PORT, CLOSED_UDP_PORT = 7007, 9
 
@@ -186,7 +190,7 @@ def only_the_intended_answer(source: str, said: dict[str, dict[str, str | None]]
     for name in others & {"a0", "a1", "a2", "b0", "b1"}:
         assert said["tcp"][name] == f"{name}\n"
     # That it answers pings, or says which ports are closed, nobody promises.
-    elsewhere = {"the metadata service"} if source == "func-0" else set()
+    elsewhere = others & {METADATA}
     for protocol, more in (("udp", set()), ("icmp", ALSO_BY_PING[source])):
         answered = {name for name, answer in said[protocol].items() if answer is not None}
         assert answered - elsewhere == (expected | more) - elsewhere, protocol
@@ -247,9 +251,34 @@ inner = ip("{inner}", "{USER_ADDRESS}", 6, tcp("{inner}", "{USER_ADDRESS}", 4000
 send(ip("192.168.80.8", "192.168.4.4", 47, gre({key}, inner)), "192.168.4.4")
 """
     world.lab.succeed("func-0", "python3 -", stdin=forge.encode())
-    wait_until("it is counted", lambda: world.dropped("proxy-0", "causeway_tunnel") >= before + 5)
+    wait_until("it is counted", lambda: world.dropped("proxy-0", "causeway_tunnel") >= before + COPIES)
     if key == UNKNOWN_KEY:  # the last: how it is shown is the same for all
-        assert ops_status(world.lab)["hosts"]["proxy-0"]["dropped"]["causeway_tunnel"] >= before + 5
+        assert ops_status(world.lab)["hosts"]["proxy-0"]["dropped"]["causeway_tunnel"] >= before + COPIES
+
+
+def test_a_container_that_says_to_be_its_gateway(world: World) -> None:
+    before = world.dropped("func-0", "causeway_container")
+    a0 = world.containers["a0"]
+    forge = f"""{FORGE}
+send(ip("10.88.0.1", "{USER_ADDRESS}", 6, tcp("10.88.0.1", "{USER_ADDRESS}", 4000, 8080, 2)), "{USER_ADDRESS}")
+"""
+    world.lab.succeed(a0.host, f"{a0.inside}python3 -", stdin=forge.encode())
+    wait_until("it is counted", lambda: world.dropped("func-0", "causeway_container") >= before + COPIES)
+
+
+def test_a_func_host_does_not_shorten_what_others_are_sent(world: World) -> None:
+    """It says that what proxy-0 sends to func-1 is too long, as a router would."""
+    before = world.dropped("proxy-0", "causeway_input")
+    forge = f"""{FORGE}
+said = ip("192.168.4.4", "192.168.80.9", 47, gre(1, b""))
+error = struct.pack("!BBHHH", 3, 4, 0, 0, 552) + said
+error = error[:2] + struct.pack("!H", checksum(error)) + error[4:]
+send(ip("192.168.80.8", "192.168.4.4", 1, error), "192.168.4.4")
+"""
+    with groups_let_everything_pass(world.lab, "func-0"):
+        world.lab.succeed("func-0", "python3 -", stdin=forge.encode())
+    wait_until("it is counted", lambda: world.dropped("proxy-0", "causeway_input") >= before + COPIES)
+    assert "mtu" not in world.lab.succeed("proxy-0", "ip route get 192.168.80.9")
 
 
 def test_gre_from_a_container(world: World) -> None:
@@ -263,7 +292,7 @@ for source in ("10.88.0.5", "192.168.80.8"):
     on_proxy = world.dropped("proxy-0", "causeway_tunnel")
     a0 = world.containers["a0"]
     world.lab.succeed(a0.host, f"{a0.inside}python3 -", stdin=forge.encode())
-    wait_until("it is counted", lambda: world.dropped("func-0", "causeway_container") >= before + 5)
+    wait_until("it is counted", lambda: world.dropped("func-0", "causeway_container") >= before + 2 * COPIES)
     assert world.dropped("proxy-0", "causeway_tunnel") == on_proxy
 
 
@@ -296,10 +325,44 @@ for flags, payload in ((0x10, b""), (0x14, b""), (0x18, b"evil")):
         with everything_leaves(lab, "user-beta"):
             lab.succeed("user-beta", "python3 -", stdin=forge.encode())
         counted = ("proxy-0", "causeway_forward", "tenant-beta")
-        wait_until("it is counted", lambda: world.dropped(*counted) >= before + 15)
-        assert ops_status(lab)["hosts"]["proxy-0"]["dropped"]["tenant-beta causeway_forward"] >= before + 15
+        wait_until("it is counted", lambda: world.dropped(*counted) >= before + 3 * COPIES)
+        assert (
+            ops_status(lab)["hosts"]["proxy-0"]["dropped"]["tenant-beta causeway_forward"]
+            >= before + 3 * COPIES
+        )
         talk.say("go on")
         assert talk.hear().split()[0] == "two"
+
+
+# Opens connections until there are no more, says how many, and keeps them.
+FILL = """
+import socket, sys
+held = []
+try:
+    while len(held) < 500:
+        held.append(socket.create_connection(("172.16.101.4", 7007), 3))
+except OSError:
+    pass
+print(len(held), flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_tenant_that_fills_its_table_of_connections_keeps_nobody_else_away(world: World) -> None:
+    lab, few = world.lab, 60
+    forget = "for name in alpha beta; do ip netns exec tenant-$name conntrack -F 2>/dev/null; done"
+    lab.succeed("proxy-0", f"{forget}; sysctl -qw net.netfilter.nf_conntrack_max={few}")
+    try:
+        with talking(world, world.containers["b0"], FILL) as filling:
+            assert 0 < int(filling.hear()) <= few
+            said = {
+                name: probe(lab, "func-0", world.containers[name].inside, {"user": USER})["user"]
+                for name in ("a0", "b0")
+            }
+    finally:
+        lab.succeed("proxy-0", f"/opt/causeway/apply forward; {forget}")
+    assert said["b0"] is None
+    assert said["a0"] is not None
 
 
 # ── many at once ──────────────────────────────────────────────────────────────────────────────────────────────────

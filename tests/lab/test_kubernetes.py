@@ -25,6 +25,7 @@ USER, PROXY_ADDRESS = "172.16.101.4:8080", "192.168.4.4"
 AGENTS_DEFAULT = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 # As a CNI plugin of a cluster does it: a bridge for all pods of the node.
 A_POD = f"""set -e
+sysctl -n net.ipv4.ip_forward >/run/ip_forward.before
 sysctl -qw net.ipv4.ip_forward=1
 ip link add cni0 up type bridge
 ip addr add {GATEWAY}/16 dev cni0
@@ -35,7 +36,9 @@ ip -n pod addr add {POD}/16 dev eth0
 ip -n pod link set eth0 up
 ip -n pod route add default via {GATEWAY}
 """
-NO_POD = "ip netns del pod; ip link del cni0; iptables-restore </run/iptables.before"
+NO_POD = """ip netns del pod; ip link del cni0; iptables-restore </run/iptables.before
+sysctl -qw net.ipv4.ip_forward="$(cat /run/ip_forward.before)"
+"""
 
 
 def write_rules(lab: LabUnderTest, left_alone: Sequence[str]) -> None:

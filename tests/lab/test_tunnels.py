@@ -16,10 +16,10 @@ from components.tunnel_change import PAUSE_S, UNNOTICED_S
 from lab.paths import PROJECT
 from tests.lab.conftest import PAIR, LabUnderTest
 from tests.lab.containers import Container
-from tests.lab.forging import FORGE
+from tests.lab.counters import dropped
+from tests.lab.forging import COPIES, FORGE
 from tests.lab.kept_connections import kept_connections
 from tests.lab.pair_lab import PROXIES, ops_status, well
-from tests.lab.test_hostscripts_guest import dropped
 
 pytestmark = pytest.mark.lab
 
@@ -54,7 +54,6 @@ if kind == "gre-fou":
 send(ip("192.168.80.8", "192.168.4.100", protocol, packet), "192.168.4.100")
 """
 )
-COPIES = 5  # of each packet, which FORGE sends
 ARRIVALS = """
 table inet arrivals {
   chain counted {
