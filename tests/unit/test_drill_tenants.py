@@ -82,6 +82,29 @@ def test_one_claim_is_refused_whatever_addresses_the_others_have() -> None:
     assert recorded.refused == [stage.tenants[-1].user_enis["proxy-1"].id]
 
 
+@pytest.mark.parametrize(
+    ("printed", "rings"),
+    [
+        ('["gamma: not known yet", "beta is not here yet"]', True),
+        ("[]", False),
+        ("", False),
+        ('{"beta is not here yet": 1}', False),
+    ],
+)
+def test_an_alarm_is_what_the_watcher_says(
+    monkeypatch: pytest.MonkeyPatch, printed: str, rings: bool
+) -> None:
+    stage, recorded = scene(two_tenants())
+    monkeypatch.setattr(recorded, "succeed", lambda _host, _line: printed)
+    monkeypatch.setattr(do, "ALARM_DEADLINE_S", 0.0)
+    step = do.alarm(STANDBY, "is not here yet")
+    if rings:
+        step.act(stage)
+    else:
+        with pytest.raises(OpsError, match="waited 0 s in vain for proxy-1 raises an alarm"):
+            step.act(stage)
+
+
 def tables(**standby: str) -> Tables:
     """Two connections of each tenant on the active proxy; the standby lists those, or what is given."""
     both = entry(1) + entry(2)
