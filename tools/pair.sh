@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 failed=0
-for files in tests/lab/test_{drill,pair}.py tests/lab/test_pair_tenants.py tests/lab/test_pair_full.py; do
-  .venv/bin/python -m pytest -q "$@" "$files" || (($? == 5)) || failed=1
+for file in tests/lab/test_{drill,pair,pair_tenants,pair_full}.py; do
+  .venv/bin/python -m pytest -q "$@" "$file" || (($? == 5)) || failed=1
 done
 exit "$failed"

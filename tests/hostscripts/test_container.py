@@ -60,11 +60,9 @@ def no_way(host: Sandbox, namespace: str, to: str, source: str = "") -> bool:
     return answer(host, namespace, to, source, NOBODY_S) == ""
 
 
-def dropped(host: Sandbox) -> int:
+def dropped(host: Sandbox, table: str = "inet causeway_container") -> int:
     """Packets in the table's counter."""
-    packets: int = host.json("nft -j list counter inet causeway_container dropped")["nftables"][1]["counter"][
-        "packets"
-    ]
+    packets: int = host.json(f"nft -j list counter {table} dropped")["nftables"][1]["counter"]["packets"]
     return packets
 
 
@@ -315,18 +313,12 @@ def test_who_asks_by_arp_is_remembered_only_with_an_address_of_the_bridge(
     host: Sandbox, kept_away: str
 ) -> None:
     """Or one container would fill the table of neighbours, which the host has for all."""
-    before = arp_dropped(host)
+    before = dropped(host, "arp causeway_arp")
     host.run([sys.executable, "-c", ARP, kept_away, "10.88.0.200"], "a1")
     wait_until("it is heard", lambda: "10.88.0.200 " in host.run("ip neigh show dev cw-alpha"))
     assert f"{kept_away} " not in host.run("ip neigh show dev cw-alpha")
-    assert arp_dropped(host) == before + 1
+    assert dropped(host, "arp causeway_arp") == before + 1
     host.run("ip neigh flush dev cw-alpha")
-
-
-def arp_dropped(host: Sandbox) -> int:
-    """Of the table for ARP."""
-    counted = host.json("nft -j list counter arp causeway_arp dropped")
-    return int(counted["nftables"][1]["counter"]["packets"])
 
 
 def test_a_container_that_says_to_be_its_gateway_is_counted(host: Sandbox) -> None:

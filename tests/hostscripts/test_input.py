@@ -11,6 +11,7 @@ from functools import partial
 
 import pytest
 
+from tests.forged_packets import COPIES, FORGE
 from tests.hostscripts.sandbox import Sandbox
 from tests.hostscripts.tenant_network import MAC, NIC, SERVER, client_seen, dropped, no_way
 from tests.hostscripts.waiting import wait_until
@@ -60,23 +61,14 @@ def test_the_primary_nic_is(proxy: Sandbox) -> None:
     assert proxy.apply("input", INPUT) == ["unchanged"]
 
 
-# A router's word that packets to the peer were too long: of whom, SOURCE; about ICMP, whatever that is.
-FRAG_NEEDED = """
-import socket, struct, sys
-def checksum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~(total + (total >> 16)) & 0xFFFF
-packet = struct.pack("!BBHHHBBH", 0x45, 0, 28, 1, 0x4000, 64, 47, 0)
-packet += socket.inet_aton("192.168.4.4") + socket.inet_aton("192.168.80.9") + bytes(8)
-body = struct.pack("!BBHHH", 3, 4, 0, 0, 552) + packet
-raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-raw.bind((sys.argv[1], 0))
-raw.sendto(body[:2] + struct.pack("!H", checksum(body)) + body[4:], ("192.168.4.4", 0))
+# Of SOURCE, that what goes to another func host is too long for somebody on the way.
+FRAG_NEEDED = f"""{FORGE}
+said = ip("192.168.4.4", "192.168.80.9", 47, gre(1, b""))
+send(ip(sys.argv[1], "192.168.4.4", 1, frag_needed(said, 552)), "192.168.4.4")
 """
 
 
-@pytest.mark.parametrize(("source", "count"), [("192.168.80.8", 1), ("192.168.4.1", 0)])
+@pytest.mark.parametrize(("source", "count"), [("192.168.80.8", COPIES), ("192.168.4.1", 0)])
 def test_a_func_host_does_not_say_how_long_others_packets_may_be(
     proxy: Sandbox, source: str, count: int
 ) -> None:

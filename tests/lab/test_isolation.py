@@ -21,10 +21,11 @@ import pytest
 
 from lab import ssh as lab_ssh
 from lab.daemon.client import Client
+from tests.forged_packets import COPIES, FORGE
 from tests.lab.conftest import LabUnderTest, wait_until
 from tests.lab.containers import Container, probe
 from tests.lab.counters import dropped
-from tests.lab.forging import COPIES, FORGE, everything_leaves, groups_let_everything_pass
+from tests.lab.open_groups import everything_leaves, groups_let_everything_pass
 from tests.lab.pair_lab import ops, ops_status, twin
 
 pytestmark = pytest.mark.lab
@@ -271,9 +272,7 @@ def test_a_func_host_does_not_shorten_what_others_are_sent(world: World) -> None
     before = world.dropped("proxy-0", "causeway_input")
     forge = f"""{FORGE}
 said = ip("192.168.4.4", "192.168.80.9", 47, gre(1, b""))
-error = struct.pack("!BBHHH", 3, 4, 0, 0, 552) + said
-error = error[:2] + struct.pack("!H", checksum(error)) + error[4:]
-send(ip("192.168.80.8", "192.168.4.4", 1, error), "192.168.4.4")
+send(ip("192.168.80.8", "192.168.4.4", 1, frag_needed(said, 552)), "192.168.4.4")
 """
     with groups_let_everything_pass(world.lab, "func-0"):
         world.lab.succeed("func-0", "python3 -", stdin=forge.encode())

@@ -17,7 +17,6 @@ from tests.lab.pair_lab import drill, ops_status, well
 
 pytestmark = [pytest.mark.lab, pytest.mark.every_scenario]
 
-Json = Any
 FILES = PROJECT / "build" / "drill-full"  # stay, to look at
 AS_LARGE, SPARE_ENIS = ("--config", "proxy.instance_type=c6i.4xlarge"), 7
 CUSTOMERS = tuple(f"t{index}" for index in range(2, SPARE_ENIS + 1))

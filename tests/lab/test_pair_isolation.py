@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
+from tests.forged_packets import COPIES, FORGE
 from tests.lab.conftest import PAIR, LabUnderTest, wait_until
 from tests.lab.containers import Container, probe
 from tests.lab.counters import dropped
-from tests.lab.forging import COPIES, FORGE, everything_leaves, groups_let_everything_pass
+from tests.lab.open_groups import everything_leaves, groups_let_everything_pass
 from tests.lab.pair_lab import well
 
 pytestmark = pytest.mark.lab
 
-Json = Any
 FUNC, USER = "func-0", "user-alpha"
 USER_ADDRESS, USER_HAVIP = "172.16.101.4", "172.16.101.100"
 PLATFORM_HAVIP = "192.168.4.100"
@@ -31,6 +30,7 @@ ADDRESSES = {
     "the other end of it": "169.254.254.2",
     "the API": "192.168.4.200",
 }
+PINGS = {f"{name}, icmp/:0" for name in ADDRESSES if name.endswith("in the user subnet")}
 # SSH, the API, conntrackd and a pair's own words, ping.
 ASKED = ("{}:22", "{}:80", "udp/{}:3780", "udp/{}:9", "icmp/{}:0")
 
@@ -56,20 +56,18 @@ def answering(lab: LabUnderTest, host: str, inside: str = "") -> set[str]:
 def test_a_container_hears_nothing_but_its_tenants_subnet(pair: LabUnderTest, container: Container) -> None:
     """Not even where every security group lets everything pass: the func host's own filter is enough."""
     assert probe(pair, FUNC, container.inside, {"user": f"{USER_ADDRESS}:8080"})["user"]
-    pings = {f"{name}, icmp/:0" for name in ADDRESSES if name.endswith("in the user subnet")}
-    assert answering(pair, FUNC, container.inside) == pings
+    assert answering(pair, FUNC, container.inside) == PINGS
     with groups_let_everything_pass(pair, FUNC):
         assert {"a proxy, :22", "the other proxy, :22", "the HaVip, :22"} <= answering(pair, FUNC), (
             "the host itself"
         )
-        assert answering(pair, FUNC, container.inside) == pings
+        assert answering(pair, FUNC, container.inside) == PINGS
 
 
 def test_a_tenants_instance_hears_nothing_but_pings_of_a_pair(pair: LabUnderTest) -> None:
     """The proxies' filter in the tenant's namespace is enough, too."""
-    pings = {f"{name}, icmp/:0" for name in ADDRESSES if name.endswith("in the user subnet")}
     with groups_let_everything_pass(pair, USER):
-        assert answering(pair, USER) == pings
+        assert answering(pair, USER) == PINGS
 
 
 @pytest.mark.parametrize("address", [USER_HAVIP, "172.16.101.10", "172.16.101.11"])

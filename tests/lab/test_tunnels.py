@@ -14,10 +14,10 @@ import pytest
 
 from components.tunnel_change import PAUSE_S, UNNOTICED_S
 from lab.paths import PROJECT
+from tests.forged_packets import COPIES, FORGE
 from tests.lab.conftest import PAIR, LabUnderTest
 from tests.lab.containers import Container
 from tests.lab.counters import dropped
-from tests.lab.forging import COPIES, FORGE
 from tests.lab.kept_connections import kept_connections
 from tests.lab.pair_lab import PROXIES, ops_status, well
 

@@ -57,7 +57,7 @@ def test_what_is_left_out_of_the_lanes_runs_at_their_end_or_with_make_pair() -> 
     e2e, pair = ((PROJECT / "tools" / name).read_text() for name in ("e2e.sh", "pair.sh"))
     (left_out,) = re.findall(r'^others=\("\$\{forking\[@\]\}" (\S+)\)$', e2e, re.MULTILINE)
     (at_the_end,) = re.findall(r'^ran "\$\{pytest\[@\]\}" (tests/lab/\S+) -m', e2e, re.MULTILINE)
-    (by_pair,) = re.findall(r"^for files in (.+); do$", pair, re.MULTILINE)
+    (by_pair,) = re.findall(r"^for file in (.+); do$", pair, re.MULTILINE)
     assert expanded(left_out) == expanded(at_the_end) | expanded(by_pair)
     assert all((PROJECT / file).is_file() for file in expanded(left_out))
 
