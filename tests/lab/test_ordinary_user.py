@@ -10,7 +10,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from lab.daemon.launch import namespace_hint
+from lab.daemon.launch import namespace_hint, start_ticks
 from tests.lab.conftest import client_options
 from tests.lab.ordinary_user import UID, OrdinaryUser
 
@@ -34,8 +34,9 @@ def user() -> Iterator[OrdinaryUser]:
 
 
 def processes() -> list[str]:
-    """What the user runs."""
-    return [entry.name for entry in Path("/proc").glob("[0-9]*") if owner(entry) == UID]
+    """What the user runs. Who has ended is listed until somebody's wait() buries it, and does not run."""
+    owned = (entry for entry in Path("/proc").glob("[0-9]*") if owner(entry) == UID)
+    return [entry.name for entry in owned if start_ticks(int(entry.name)) is not None]
 
 
 def owner(process: Path) -> int | None:
