@@ -7,7 +7,7 @@ import pulumi
 from components.plan import Plan, TunnelKind
 from components.previous import Previous
 
-PAUSE_S = 30  # with a few func hosts; 7 were measured with emulated guests
+PAUSE_S = 30  # with a few func hosts; 10 were measured with three emulated ones
 UNNOTICED_S = 2  # the longest that a connection may wait where it "goes on"
 GOES_ON = (
     "open connections go on: every host takes in both kinds, and changes what it sends, one host after the other. "

@@ -86,15 +86,16 @@ class Offset:
 
 
 class Load:
-    """A load that runs from `with` on, until `stop` or the end of `with`."""
+    """A load that runs from `with` on, until `stop` or the end of `with`. Of the first func host, or another one."""
 
-    def __init__(self, stack: Stack, options: LoadOptions) -> None:
+    def __init__(self, stack: Stack, options: LoadOptions, host: str | None = None) -> None:
         self._stack = stack
         self._options = options
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._errors: list[bytes] = []
         self._overrun = False
-        self.host, self.target = ends_of(stack)
+        self.host = host or stack.outputs.named("func")[0]
+        self.target = targets_of(stack, self.host)
 
     def __enter__(self) -> Self:
         """Every connection has been echoed once when this returns."""
@@ -224,9 +225,8 @@ class Load:
                 left -= len(part)
 
 
-def ends_of(stack: Stack) -> tuple[str, str]:
-    """The first func host, and every tenant's user instance, with the source that says whose it is."""
-    host = stack.outputs.named("func")[0]
+def targets_of(stack: Stack, host: str) -> str:
+    """Every tenant's user instance, with this func host's source that says whose it is."""
     targets = [
         f"{tenant.user_instance.address}@{tenant.func_overlay_addresses.get(host, '')}"
         for _, tenant in sorted(stack.outputs.tenants.items())
@@ -236,7 +236,7 @@ def ends_of(stack: Stack) -> tuple[str, str]:
         raise OpsError(
             "no tenant has a user instance that would echo", hint="a drill needs a tenant with `create`"
         )
-    return host, ",".join(targets)
+    return ",".join(targets)
 
 
 def parse(records: Iterable[Sequence[str]], offset: Offset) -> LoadResult:

@@ -15,16 +15,20 @@ CONNECTIONS = 50
 
 @contextmanager
 def kept_connections(
-    lab: LabUnderTest, count: int = CONNECTIONS, *, longest_s: float | None = None
+    lab: LabUnderTest,
+    count: int = CONNECTIONS,
+    *,
+    longest_s: float | None = None,
+    host: str | None = None,
 ) -> Iterator[None]:
-    """Busy and silent ones, open while the block runs, every one of which must still echo in the end.
+    """Busy and silent ones to every tenant, open while the block runs, every one of which must still echo in the end.
 
-    With `longest_s`, a bound that is stated to users, none may wait longer for an echo.
+    With `longest_s`, a bound that is stated to users, none may wait longer for an echo. `host`: another func host.
     """
     options = LoadOptions(connections=count)
     stack = LabStack(lab.name)
     try:
-        with Load(stack, options) as load:
+        with Load(stack, options, host) as load:
             yield
             result = load.stop()
     finally:

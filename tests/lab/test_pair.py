@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
+from components.tunnel_change import PAUSE_S
 from ops.drill.known import unknown_connections
 from ops.stack import LabStack
 from tests.lab.conftest import PAIR, SINGLE, LabUnderTest, client_options, wait_until
@@ -207,6 +208,19 @@ def test_the_api_may_be_reached_by_a_way_of_the_operators(pair: LabUnderTest, ow
         before = well(pair)
         assert ops(pair, "switch").returncode == 0
         assert well(pair) == before[::-1]
+
+
+def test_to_ipip_and_back_no_func_host_pauses_longer_than_stated(pair: LabUnderTest) -> None:
+    """Hosts are told one after the other, so that the last one's connections wait longest."""
+    hosts = (*PAIR, "--config", "func_hosts.count=3")
+    pair.up(*hosts)
+    for kind in ("ipip", "gre"):
+        with (
+            kept_connections(pair, longest_s=PAUSE_S),
+            kept_connections(pair, longest_s=PAUSE_S, host="func-2"),
+        ):
+            pair.up(*hosts, "--config", f"tunnel={kind}")
+    pair.up(*PAIR)
 
 
 def test_from_pair_to_single_and_back_no_connection_is_lost(pair: LabUnderTest) -> None:

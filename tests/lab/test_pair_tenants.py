@@ -10,9 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from components.tunnel_change import UNNOTICED_S
 from lab.paths import PROJECT
 from ops.drill.catalogue import SCENARIOS
 from tests.lab.conftest import PAIR, LabUnderTest, brought_up
+from tests.lab.kept_connections import kept_connections
 from tests.lab.pair_lab import drill, ops_status, twin
 
 pytestmark = [pytest.mark.lab, pytest.mark.every_scenario]
@@ -45,7 +47,7 @@ def test_a_scenario_holds_with_three_tenants(tenants: LabUnderTest, name: str) -
 
 
 def test_a_second_pair_fails_over_for_itself(tenants: LabUnderTest) -> None:
-    """The last test: it leaves another stack behind."""
+    """From here on it is another stack."""
     tenants.up(*settings(twin(3, "delta", 4)))
     before = ops_status(tenants)
     assert before["problems"] == []
@@ -54,3 +56,17 @@ def test_a_second_pair_fails_over_for_itself(tenants: LabUnderTest) -> None:
     after = ops_status(tenants)
     assert after["problems"] == []
     assert (after["pairs"][0]["active"], after["pairs"][1]["active"]) == (first["active"], second["standby"])
+
+
+def test_the_kind_of_tunnel_changes_on_every_pair_and_func_host(tenants: LabUnderTest) -> None:
+    """No connection notices, from either func host to the tenants of either pair."""
+    stack = settings(twin(3, "delta", 4), "func_hosts.count=2")
+    tenants.up(*stack)
+    with (
+        kept_connections(tenants, longest_s=UNNOTICED_S),
+        kept_connections(tenants, longest_s=UNNOTICED_S, host="func-1"),
+    ):
+        for kind in ("gre-fou", "gre"):
+            outputs = tenants.up(*stack, "--config", f"tunnel={kind}")["outputs"]
+            assert outputs["plan"]["tunnel"] == kind
+    assert ops_status(tenants)["problems"] == []
