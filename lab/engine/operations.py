@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import runpy
 import shutil
 import sys
@@ -235,17 +236,32 @@ def _forget_callbacks() -> None:
 
 def _program(context: EngineContext) -> Callable[[], None]:
     program = context.program
-    return (lambda: _run_file(program)) if isinstance(program, Path) else program
+    if not isinstance(program, Path):
+        return program
+    return lambda: _run_file(program, context.ec2_endpoint)
 
 
-def _run_file(program: Path) -> None:
-    """Run the project's program as `pulumi up` would."""
+def _run_file(program: Path, endpoint: str) -> None:
+    """Run the project's program as `pulumi up` would, which hands on its environment."""
     if str(PROJECT) not in sys.path:
         sys.path.insert(0, str(PROJECT))
     # The SDK makes a call to the engine for each of its debug messages, a third of what it does in a run without
     # changes; the engine drops them.
     vars(pulumi.log)["debug"] = lambda *_words, **_where: None
-    runpy.run_path(str(program), run_name="__main__")
+    with _in_the_environment("AWS_ENDPOINT_URL", endpoint):
+        runpy.run_path(str(program), run_name="__main__")
+
+
+@contextmanager
+def _in_the_environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def _import_early() -> None:

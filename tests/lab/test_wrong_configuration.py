@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
-from tests.lab.conftest import Json, LabUnderTest
+from tests.lab.conftest import PAIR, Json, LabUnderTest
 
 pytestmark = pytest.mark.lab
 
@@ -35,3 +36,9 @@ def test_all_errors_are_said_at_once_and_nothing_is_touched(lab: LabUnderTest) -
     for key in WRONG:
         assert any(line.strip().startswith(key) for line in done.stderr.splitlines()), f"{key}\n{done.stderr}"
     assert touched(lab) == before
+
+
+def test_the_labs_own_api_in_clear_is_not_doubted() -> None:
+    """What is right in the lab alone is no warning there."""
+    said = LabUnderTest(f"undoubted-{os.getpid()}").command("preview", *PAIR).stderr
+    assert "api.scheme" not in said
