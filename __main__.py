@@ -9,6 +9,7 @@ from components.firewall_rules import API, BASTION, FUNC, PROXY, platform_firewa
 from components.func_fleet import FuncFleet, FuncFleetArgs
 from components.lookups import find_image, with_chosen_subnets
 from components.networks import ACCESS, platform_vpc
+from components.open_connections import announce_disturbances
 from components.planning import make_plan
 from components.previous import known_as, previous_stack
 from components.proxies import Proxies, ProxiesArgs
@@ -26,6 +27,7 @@ previous = previous_stack()
 require_same_places(plan, previous)
 announce_change(plan, previous)
 announce_tunnel_change(plan, previous)
+announce_disturbances(plan, previous)
 image = find_image(plan)
 
 platform = Vpc("platform", platform_vpc(plan))

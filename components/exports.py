@@ -3,8 +3,8 @@
 - schema_version: goes up when an output changes its meaning
 - hosts, by name: role, instance id, image, private address, and `ssh` (null where there is no way in)
 - tenants, by name: its pair and place there, addresses and devices of the path, what containers hang on (null without
-  any), user ENIs by proxy, the HaVip (null without a pair), the user instance; own_cidrs: those of cidrs that no other
-  tenant has a part of
+  any), user ENIs by proxy, the HaVip (null without a pair), the user instance; subnet_id: an existing one (null where
+  the stack makes it); own_cidrs: those of cidrs that no other tenant has a part of
 - plan: what holds for the whole stack: region, zone, kind of tunnel, MTUs, the proxies, the image; and the pairs, each
   with its proxies, the platform's HaVip (null with a single proxy), the tunnels' remote and the tenants that it serves
 - access: how the operator gets in
@@ -18,7 +18,15 @@ import pulumi
 
 from components.access import OperatorAccess
 from components.host import Host, Image
-from components.plan import CreatedNetwork, PairPlan, Plan, Role, TenantPlan, container_gateway
+from components.plan import (
+    CreatedNetwork,
+    ExistingNetwork,
+    PairPlan,
+    Plan,
+    Role,
+    TenantPlan,
+    container_gateway,
+)
 from components.user_eni import UserEni
 
 SCHEMA_VERSION = 3
@@ -76,6 +84,7 @@ def _tenant(
         "namespace": tenant.namespace,
         "tunnel_device": tenant.tunnel_device,
         "user_device": tenant.user_device,
+        "subnet_id": tenant.network.subnet_id if isinstance(tenant.network, ExistingNetwork) else None,
         "cidrs": [str(cidr) for cidr in tenant.cidrs],
         "own_cidrs": [str(cidr) for cidr in tenant.own_cidrs],
         "overlay": str(tenant.overlay),

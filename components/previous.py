@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 import pulumi
 
 from components.plan import Redundancy, Role, TunnelKind
+
+MADE = "one that the stack makes"  # of networks
 
 # A function of the engine itself: in previews too, and without a resource, as a StackReference would be one.
 _READ = "pulumi:pulumi:readStackOutputs"
@@ -30,11 +33,38 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Path:
+    """What a tenant's open connections stand on.
+
+    `network`: the id of an existing subnet, or MADE; None if it was not said. `eni_addresses`: by proxy, but for those
+    that AWS is to choose. `func_addresses`: in the overlay, by func host. `container_cidr`: None without containers.
+    """
+
+    network: str | None
+    cidrs: tuple[IPv4Network, ...]
+    eni_addresses: Mapping[str, IPv4Address]
+    havip: IPv4Address | None
+    func_addresses: Mapping[str, IPv4Address]
+    container_cidr: IPv4Network | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A host."""
+
+    role: Role
+    address: str
+    instance_type: str
+    image: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Previous:
     """`redundancy`: None before the first update. `proxies`: where the SSH of each was, by name.
 
     `tunnel`: likewise; `hears_both`: whether hosts of then take in both kinds of GRE. `places`: where each tenant is,
-    by its name; `tenants_per_pair`: None if it was not said.
+    by its name, as `paths` and `machines` are; `havips`: by pair; `tenants_per_pair`: None if it was not said.
+    `ground`: what everything stands on, by the name of the output.
     """
 
     redundancy: Redundancy | None = None
@@ -42,6 +72,10 @@ class Previous:
     tunnel: TunnelKind | None = None
     hears_both: bool = True
     places: Mapping[str, Place] = field(default_factory=dict)
+    paths: Mapping[str, Path] = field(default_factory=dict)
+    machines: Mapping[str, Machine] = field(default_factory=dict)
+    havips: Mapping[int, IPv4Address] = field(default_factory=dict)
+    ground: Mapping[str, str] = field(default_factory=dict)
     tenants_per_pair: int | None = None
 
 
@@ -72,6 +106,14 @@ def _previous(outputs: Mapping[str, Any]) -> Previous:
     return Previous(
         hears_both="tunnel" in plan or not plan,
         places={name: _place(tenant) for name, tenant in outputs.get("tenants", {}).items()},
+        paths={name: _path(tenant) for name, tenant in outputs.get("tenants", {}).items()},
+        machines={name: _machine(host) for name, host in outputs.get("hosts", {}).items()},
+        ground={key: plan[key] for key in ("region", "availability_zone", "platform_cidr") if key in plan},
+        havips={
+            int(pair["number"]): IPv4Address(pair["havip"])
+            for pair in plan.get("pairs", ())
+            if pair.get("havip") is not None
+        },
         tenants_per_pair=None if per_pair is None else int(per_pair),
         tunnel=None if tunnel is None else TunnelKind(tunnel),
         redundancy=None if before is None else Redundancy(before),
@@ -87,3 +129,27 @@ def _place(tenant: Mapping[str, Any]) -> Place:
     """As exported; before there were several pairs (schema_version 2), all were on the first, at their index."""
     index = int(tenant["index"])
     return Place(index=index, pair=int(tenant.get("pair", 0)), slot=int(tenant.get("slot", index)))
+
+
+def _path(tenant: Mapping[str, Any]) -> Path:
+    havip = tenant.get("havip")
+    enis: Mapping[str, Any] = tenant.get("user_enis", {})
+    containers = tenant.get("containers")  # since schema_version 3
+    addresses: Mapping[str, str] = tenant["func_overlay_addresses"]
+    return Path(
+        network=MADE if tenant.get("user_instance") is not None else tenant.get("subnet_id"),
+        cidrs=tuple(IPv4Network(cidr) for cidr in tenant["cidrs"]),
+        eni_addresses={proxy: IPv4Address(eni["private_address"]) for proxy, eni in enis.items()},
+        havip=None if havip is None else IPv4Address(havip),
+        func_addresses={host: IPv4Address(address) for host, address in addresses.items()},
+        container_cidr=None if containers is None else IPv4Network(containers["cidr"]),
+    )
+
+
+def _machine(host: Mapping[str, Any]) -> Machine:
+    return Machine(
+        role=Role(host["role"]),
+        address=host["private_address"],
+        instance_type=host["instance_type"],
+        image=host["image"],
+    )

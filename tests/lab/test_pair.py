@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
+from components.open_connections import HEAD
 from components.tunnel_change import PAUSE_S
 from ops.drill.known import unknown_connections
 from ops.stack import LabStack
@@ -221,6 +222,15 @@ def test_to_ipip_and_back_no_func_host_pauses_longer_than_stated(pair: LabUnderT
         ):
             pair.up(*hosts, "--config", f"tunnel={kind}")
     pair.up(*PAIR)
+
+
+def test_another_havip_pauses_connections_as_the_preview_says_and_cuts_none(pair: LabUnderTest) -> None:
+    with kept_connections(pair, longest_s=PAUSE_S):
+        said = pair.command("up", *PAIR, "--config", "proxy.havip=192.168.4.110").stderr
+    assert HEAD in said
+    assert "those of pair 0 pause" in said
+    pair.up(*PAIR)
+    well(pair)
 
 
 def test_from_pair_to_single_and_back_no_connection_is_lost(pair: LabUnderTest) -> None:
