@@ -56,8 +56,10 @@ class ClaimRole(pulumi.ComponentResource):
         self.profile_name = profile.name
         self.register_outputs({"profileName": self.profile_name})
 
-    def allow(self, name: str, eni: pulumi.Output[str]) -> pulumi.Resource:
+    def allow(self, name: str, eni: pulumi.Output[str], *, after: pulumi.Resource) -> pulumi.Resource:
         """Let it claim addresses for the interface with this ARN, for the tenant of this name, or the platform.
+
+        Another interface's turn comes `after`: until then the proxy needs the right to the one that it has.
 
         A policy for each: one that is changed in place would take a right away before the proxy is told that it does
         not need it any more, and refused claims have a pair change sides. One that is removed goes after all else.
@@ -70,6 +72,6 @@ class ClaimRole(pulumi.ComponentResource):
             f"{self._name}-claims-{name}",
             role=self._role.name,
             policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [statement]}),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[after]),
         )
         return policy

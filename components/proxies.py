@@ -202,9 +202,6 @@ class Proxies(pulumi.ComponentResource):
         if pair is None:
             begun = self._stay_alone(proxy)
         else:
-            claims = [role.allow(name, arn) for name, arn in interfaces.arns.items()]
-            ready = (*claims, *pair.reservations, *self._endpoint)
-            between[Concern.PAIR] = lambda _: list(ready)
             turn = Turn(
                 name,
                 TurnArgs(
@@ -216,6 +213,9 @@ class Proxies(pulumi.ComponentResource):
                 self._child,
             )
             begun = turn.begun
+            claims = [role.allow(name, arn, after=begun) for name, arn in interfaces.arns.items()]
+            ready = (*claims, *pair.reservations, *self._endpoint)
+            between[Concern.PAIR] = lambda _: list(ready)
         config = HostConfig(
             name,
             HostConfigArgs(

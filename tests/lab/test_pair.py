@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from components.open_connections import HEAD
-from components.tunnel_change import PAUSE_S
+from components.tunnel_change import PAUSE_S, UNNOTICED_S
 from ops.drill.known import unknown_connections
 from ops.stack import LabStack
 from tests.lab.conftest import PAIR, SINGLE, LabUnderTest, client_options, wait_until
@@ -222,6 +222,16 @@ def test_to_ipip_and_back_no_func_host_pauses_longer_than_stated(pair: LabUnderT
         ):
             pair.up(*hosts, "--config", f"tunnel={kind}")
     pair.up(*PAIR)
+
+
+def test_other_enis_are_noticed_by_no_connection(pair: LabUnderTest) -> None:
+    """A proxy gets its own, and the right to claim for it, in its turn: until then the old one has the HaVip."""
+    well(pair)
+    with kept_connections(pair, longest_s=UNNOTICED_S):
+        said = pair.command("up", *PAIR, "--config", "tenants[0].user_eni_address=172.16.101.20").stderr
+    assert HEAD not in said
+    pair.up(*PAIR)
+    well(pair)
 
 
 def test_another_havip_pauses_connections_as_the_preview_says_and_cuts_none(pair: LabUnderTest) -> None:

@@ -67,7 +67,10 @@ def every_havip_is_reserved(graph: Graph) -> Iterator[str]:
 
 
 def roles_claim_for_their_own_interfaces_only(graph: Graph) -> Iterator[str]:
-    """One action on one interface of the proxy whose role it is; of all of them, and each for its tenant."""
+    """One action on one interface of the proxy whose role it is; of all of them, and each for its tenant.
+
+    Other ones are allowed in the proxy's turn: until then it has the old interfaces, and may have to claim for them.
+    """
     yield from graph.of_type(*OTHER_POLICIES)
     pairs = [pair for pair in graph.outputs["plan"]["pairs"] if pair["havip"] is not None]
     owned = {
@@ -87,7 +90,8 @@ def roles_claim_for_their_own_interfaces_only(graph: Graph) -> Iterator[str]:
             statement != {"Effect": "Allow", "Action": ACTION}
             or not isinstance(claimed, str)
             or claimed.partition(":123456789012")[2] != owned[key]
-            or f"{ROLE}::{proxy}-role" not in policies[key]["dependsOn"]
+            or not {f"{ROLE}::{proxy}-role", f"{COMMAND}::{proxy}-steps-aside"}
+            <= {*policies[key]["dependsOn"]}
         ):
             yield key
 

@@ -111,6 +111,12 @@ def add_resource(kind: str) -> Doctor:
     return doctor
 
 
+def claim_at_once(graph: Graph) -> str:
+    key = f"{pair.POLICY}::proxy-1-claims-alpha"
+    graph.resources[key]["dependsOn"].remove(f"{COMMAND}::proxy-1-steps-aside")
+    return key
+
+
 def reserve_otherwise(name: str, value: str) -> Doctor:
     def doctor(graph: Graph) -> str:
         graph.resources[f"{pair.RESERVATION}::havip-alpha-reservation"]["inputs"][name] = value
@@ -251,6 +257,7 @@ DOCTORED: list[tuple[Rule, Doctor]] = [
     (pair.every_havip_is_reserved, reserve_otherwise("subnetId", "platform-proxy-subnet-id")),
     (pair.every_havip_is_reserved, reserve_otherwise("reservationType", "prefix")),
     (pair.roles_claim_for_their_own_interfaces_only, change_statement(Action="ec2:*")),
+    (pair.roles_claim_for_their_own_interfaces_only, claim_at_once),
     (
         pair.roles_claim_for_their_own_interfaces_only,
         change_statement(Action=[ACTION, "ec2:DescribeInstances"]),
