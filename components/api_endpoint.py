@@ -21,10 +21,11 @@ _POLICY = {
 
 @dataclass(frozen=True, kw_only=True)
 class ApiEndpointArgs:
-    """`service`: as AWS names it, such as com.amazonaws.eu-central-1.ec2."""
+    """`service`: as AWS names it, such as com.amazonaws.eu-central-1.ec2. `before`: the address until now, if known."""
 
     service: str
     address: IPv4Address
+    before: IPv4Address | None
     vpc_id: pulumi.Input[str]
     subnet_id: pulumi.Input[str]
     group_id: pulumi.Input[str]
@@ -49,7 +50,12 @@ class ApiEndpoint(pulumi.ComponentResource):
             private_dns_enabled=False,  # proxies connect to the address; other hosts' way to the API stays as it is
             policy=json.dumps(_POLICY),
             tags=tagged(args.tags, name),
-            # The new one has the old one's address.
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # Not moved in place: until its turn each proxy claims at the address that it knows.
+                replace_on_changes=["subnetConfigurations"],
+                # Unless the new one has to have the old one's address, both are there meanwhile.
+                delete_before_replace=args.before in (None, args.address),
+            ),
         )
         self.register_outputs({})

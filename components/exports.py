@@ -5,8 +5,9 @@
 - tenants, by name: its pair and place there, addresses and devices of the path, what containers hang on (null without
   any), user ENIs by proxy, the HaVip (null without a pair), the user instance; subnet_id: an existing one (null where
   the stack makes it); own_cidrs: those of cidrs that no other tenant has a part of
-- plan: what holds for the whole stack: region, zone, kind of tunnel, MTUs, the proxies, the image; and the pairs, each
-  with its proxies, the platform's HaVip (null with a single proxy), the tunnels' remote and the tenants that it serves
+- plan: what holds for the whole stack: region, zone, kind of tunnel, MTUs, the proxies, the image, the address of the
+  API's endpoint (null where the stack makes none); and the pairs, each with its proxies, the platform's HaVip (null
+  with a single proxy), the tunnels' remote and the tenants that it serves
 - access: how the operator gets in
 """
 
@@ -139,11 +140,17 @@ def _plan(
         "tenants_per_pair": plan.tenants_per_pair,
         "pairs": [_pair(plan, pair) for pair in plan.pairs],
         "tunnel": tunnel,
+        "api_endpoint": _api_endpoint(plan),
         "underlay_mtu": plan.underlay_mtu,
         "tunnel_mtu": plan.tunnel_mtu,
         # What a new host gets. A newer one than a host's own shows as this output's change in a preview.
         "image": {"ami": image.ami, "pinned": image.pinned},
     }
+
+
+def _api_endpoint(plan: Plan) -> str | None:
+    address = plan.takeover.api.endpoint_address if plan.takeover else None
+    return None if address is None else str(address)
 
 
 def _pair(plan: Plan, pair: PairPlan) -> dict[str, object]:

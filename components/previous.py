@@ -64,7 +64,7 @@ class Previous:
 
     `tunnel`: likewise; `hears_both`: whether hosts of then take in both kinds of GRE. `places`: where each tenant is,
     by its name, as `paths` and `machines` are; `havips`: by pair; `tenants_per_pair`: None if it was not said.
-    `ground`: what everything stands on, by the name of the output.
+    `ground`: what everything stands on, by the name of the output. `api_endpoint`: the address of the stack's own.
     """
 
     redundancy: Redundancy | None = None
@@ -75,6 +75,7 @@ class Previous:
     paths: Mapping[str, Path] = field(default_factory=dict)
     machines: Mapping[str, Machine] = field(default_factory=dict)
     havips: Mapping[int, IPv4Address] = field(default_factory=dict)
+    api_endpoint: IPv4Address | None = None
     ground: Mapping[str, str] = field(default_factory=dict)
     tenants_per_pair: int | None = None
 
@@ -101,6 +102,7 @@ def _previous(outputs: Mapping[str, Any]) -> Previous:
     plan = outputs.get("plan", {})
     before = plan.get("redundancy")
     per_pair = plan.get("tenants_per_pair")
+    api_endpoint = plan.get("api_endpoint")
     # Before there was a choice (schema_version 3) it was GRE, and hosts took in nothing else.
     tunnel = plan.get("tunnel", TunnelKind.GRE) if plan else None
     return Previous(
@@ -108,6 +110,7 @@ def _previous(outputs: Mapping[str, Any]) -> Previous:
         places={name: _place(tenant) for name, tenant in outputs.get("tenants", {}).items()},
         paths={name: _path(tenant) for name, tenant in outputs.get("tenants", {}).items()},
         machines={name: _machine(host) for name, host in outputs.get("hosts", {}).items()},
+        api_endpoint=None if api_endpoint is None else IPv4Address(api_endpoint),
         ground={key: plan[key] for key in ("region", "availability_zone", "platform_cidr") if key in plan},
         havips={
             int(pair["number"]): IPv4Address(pair["havip"])

@@ -124,6 +124,7 @@ class Proxies(pulumi.ComponentResource):
             havip=plan.havip,
             tenants=args.plan.tenants_of(plan.number),
             api=args.plan.takeover.api,
+            api_before=args.previous.api_endpoint,
             vpc_id=args.vpc_id,
             subnet=args.place.subnet,
             api_group=None if plan.number else args.api_group,

@@ -28,6 +28,7 @@ class ProxyPairArgs:
     havip: IPv4Address
     tenants: Sequence[TenantPlan]
     api: ApiPlan
+    api_before: IPv4Address | None
     vpc_id: pulumi.Input[str]
     subnet: Subnet
     api_group: Group | None
@@ -71,6 +72,7 @@ class ProxyPair(pulumi.ComponentResource):
             ApiEndpointArgs(
                 service=args.api.service,
                 address=args.api.endpoint_address,
+                before=args.api_before,
                 vpc_id=args.vpc_id,
                 subnet_id=args.subnet.id,
                 group_id=args.api_group.id,

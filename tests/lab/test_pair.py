@@ -224,11 +224,14 @@ def test_to_ipip_and_back_no_func_host_pauses_longer_than_stated(pair: LabUnderT
     pair.up(*PAIR)
 
 
-def test_other_enis_are_noticed_by_no_connection(pair: LabUnderTest) -> None:
-    """A proxy gets its own, and the right to claim for it, in its turn: until then the old one has the HaVip."""
+@pytest.mark.parametrize(
+    "change", ["tenants[0].user_eni_address=172.16.101.20", "api.endpoint_address=192.168.4.210"]
+)
+def test_what_a_pair_needs_to_take_over_is_changed_in_a_proxys_turn(pair: LabUnderTest, change: str) -> None:
+    """Until then it has the old ENI, the right to claim for it, and the API at the old address; nobody notices."""
     well(pair)
     with kept_connections(pair, longest_s=UNNOTICED_S):
-        said = pair.command("up", *PAIR, "--config", "tenants[0].user_eni_address=172.16.101.20").stderr
+        said = pair.command("up", *PAIR, "--config", change).stderr
     assert HEAD not in said
     pair.up(*PAIR)
     well(pair)

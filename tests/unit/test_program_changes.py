@@ -341,6 +341,21 @@ def test_a_newer_image_replaces_nothing_and_a_pinned_one_is_followed() -> None:
     assert newest.outputs["plan"]["image"] != pinned.outputs["plan"]["image"]
 
 
+def test_the_api_is_at_both_addresses_while_its_endpoint_moves() -> None:
+    """One proxy after the other is told; a pair could not fail over meanwhile."""
+
+    def move(configuration: Configuration) -> None:
+        configuration["causeway:api"]["endpoint_address"] = "192.168.4.210"
+
+    key = f"{ENDPOINT}::proxy-pair-api-endpoint"
+    before = graph_of(LAB_PAIR).outputs
+    moved, stays = run_stack(LAB_PAIR, change=move, previous=before), run_stack(LAB_PAIR, previous=before)
+    for graph in (moved, stays):
+        assert graph.resources[key]["replaceOnChanges"] == ["subnetConfigurations"], "never in place"
+    assert "deleteBeforeReplace" not in moved.resources[key]
+    assert stays.resources[key]["deleteBeforeReplace"], "for another reason: the address is taken"
+
+
 def test_another_operator_key_replaces_no_host() -> None:
     instance = graph_of(LAB_SINGLE).resources[f"{INSTANCE}::func-0-instance"]
     assert instance["inputs"]["keyName"] == "causeway-lab"
