@@ -14,7 +14,10 @@ from ops.bench.lab import NAME, lab
 PROXY = "proxy-0"
 # The other concerns, which have nothing of these tenants, stay out of it; so does what the reference network has.
 ALONE = "mkdir -p /root/kept; mv /etc/causeway/*.json /root/kept; rm -f /run/causeway/pending/*"
-NOTHING = "for n in $(ls /run/netns); do ip netns delete $n; done; nft delete table inet causeway_tunnel 2>/dev/null; "
+NOTHING = (
+    "for n in $(ls /run/netns); do ip netns delete $n; done; nft delete table inet causeway_tunnel 2>/dev/null; "
+    "rm -rf /run/causeway/tunnel; "  # what was reconciled last: gone as well after a boot
+)
 NAMESPACES = f"for n in $(seq {TENANTS}); do ip netns add tenant-t$n; done"
 TIMED = """
 import subprocess, sys, time
