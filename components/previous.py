@@ -53,7 +53,7 @@ class Machine:
     """A host."""
 
     role: Role
-    address: str
+    address: IPv4Address
     instance_type: str
     image: str
 
@@ -152,7 +152,7 @@ def _path(tenant: Mapping[str, Any]) -> Path:
 def _machine(host: Mapping[str, Any]) -> Machine:
     return Machine(
         role=Role(host["role"]),
-        address=host["private_address"],
+        address=IPv4Address(host["private_address"]),
         instance_type=host["instance_type"],
         image=host["image"],
     )

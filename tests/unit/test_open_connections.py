@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pulumi
 import pytest
 
-from components.open_connections import HEAD, TOLD
+from components.open_connections import HEAD, STRANGERS, TOLD
 from tests.unit.program import (
     LAB_PAIR,
     LAB_PAIRS,
@@ -80,6 +80,11 @@ def exist(configuration: Configuration) -> None:
             LAB_PAIR,
             set_in("platform", vpc_cidr="192.168.0.0/17"),
             "all are cut, as every host is made anew for another platform_cidr, 192.168.0.0/16 → 192.168.0.0/17",
+        ),
+        (
+            LAB_PAIR,
+            set_in("proxy", first_address="192.168.4.14"),
+            f"those of pair 0 pause {STRANGERS}, 192.168.4.4 → 192.168.4.14",
         ),
         (
             LAB_PAIR,
