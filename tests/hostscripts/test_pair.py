@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.hostscripts.pair_host import DIRECTORY, HAVIP, HAVIPS, PRIMARY_MAC, USER_HAVIP, WATCHER, PairHost
+from tests.hostscripts.pair_host import (
+    DIRECTORY,
+    HAVIP,
+    HAVIPS,
+    PRIMARY_MAC,
+    USER_HAVIP,
+    WATCHER,
+    PairHost,
+)
 from tests.hostscripts.sandbox import Sandbox
-from tests.hostscripts.tenant_network import MAC
+from tests.hostscripts.tenant_network import MAC, tenants
 from tests.hostscripts.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -190,6 +199,24 @@ def test_a_broken_path_makes_it_stand_aside(
     lasting.sandbox.run(mending)
     lasting.wait_for(state="standby")
     assert not lasting.aside
+
+
+def test_a_namespace_that_is_deleted_by_hand_makes_it_stand_aside(proxy: PairHost) -> None:
+    proxy.becomes_active()
+    proxy.sandbox.run("ip netns delete tenant-alpha")
+    proxy.stands_aside(state="fault", reason="tenant-alpha: its namespace is not there")
+
+
+def test_a_tenant_that_goes_is_no_fault_until_the_pair_is_told(proxy: PairHost) -> None:
+    """The pair is told last, and serves its other tenants meanwhile."""
+    proxy.becomes_active()
+    proxy.sandbox.apply("user_eni", tenants())
+    wait_until("it has looked", lambda: proxy.told()["havips"]["tenant-alpha"]["kernel"] is None)
+    for _ in range(20):  # it would be a fault after 0.15 s
+        time.sleep(0.05)
+        assert (proxy.told()["state"], proxy.aside) == ("active", False)
+    proxy.apply(havips=proxy.state["havips"][:1], tenants=[])
+    proxy.wait_for(state="active", whole=True)
 
 
 def test_with_a_broken_path_it_serves_if_nobody_else_does(proxy: PairHost) -> None:
