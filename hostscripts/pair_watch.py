@@ -275,9 +275,9 @@ class Watcher:
             await self.waits(self.look_now, often_s if self.decider.wants_to_look_often() else SELDOM_S)
 
     def contradicts(self, found: Mapping[str, set[str] | None]) -> str:
-        """A NIC that is here, and whole, but not in the metadata."""
-        for havip, seen in zip(self.conf.havips, self.decider.seen, strict=True):
-            if found[havip.mac] is None and seen.health == "ok":
+        """A NIC that is here, and whole, but not in the metadata; one of a tenant that goes may be in neither."""
+        for number, (havip, seen) in enumerate(zip(self.conf.havips, self.decider.seen, strict=True)):
+            if found[havip.mac] is None and seen.health == "ok" and not self.is_leaving(number):
                 return havip.mac
         return ""
 

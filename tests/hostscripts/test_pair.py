@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
@@ -217,6 +218,17 @@ def test_a_tenant_that_goes_is_no_fault_until_the_pair_is_told(proxy: PairHost) 
         assert (proxy.told()["state"], proxy.aside) == ("active", False)
     proxy.apply(havips=proxy.state["havips"][:1], tenants=[])
     proxy.wait_for(state="active", whole=True)
+
+
+def test_metadata_without_the_eni_of_a_tenant_that_goes_are_believed(proxy: PairHost) -> None:
+    """Another tenant may get its place in the same update: then it is detached before the pair is told."""
+    proxy.sandbox.apply("user_eni", tenants())
+    known = json.loads(proxy.sandbox.metadata_file.read_text())
+    without = {path: text for path, text in known.items() if MAC not in path}
+    primary = f"network/interfaces/macs/{PRIMARY_MAC}/local-ipv4s"
+    proxy.sandbox.metadata({**without, primary: f"192.168.4.4\n{HAVIP}"})
+    wait_until("they are believed", lambda: proxy.told()["havips"]["platform"]["imds"] is True)
+    assert proxy.told()["state"] == "standby"
 
 
 def test_with_a_broken_path_it_serves_if_nobody_else_does(proxy: PairHost) -> None:
