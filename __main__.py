@@ -80,5 +80,6 @@ export_stack(
     hosts=(*func_fleet.hosts, *proxies.hosts, *user_instances.hosts.values()),
     user_enis=proxies.user_enis,
     redundancy=proxies.redundancy,
+    api_endpoint=proxies.api_endpoint,
     tunnel=known_as(previous.tunnel, plan.tunnel, func_fleet.tunnels),
 )

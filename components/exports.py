@@ -3,8 +3,8 @@
 - schema_version: goes up when an output changes its meaning
 - hosts, by name: role, instance id, image, private address, and `ssh` (null where there is no way in)
 - tenants, by name: its pair and place there, addresses and devices of the path, what containers hang on (null without
-  any), user ENIs by proxy, the HaVip (null without a pair), the user instance; subnet_id: an existing one (null where
-  the stack makes it); own_cidrs: those of cidrs that no other tenant has a part of
+  any), user ENIs by proxy, the HaVip (null without a pair), the user instance; network: what there was or is made;
+  own_cidrs: those of cidrs that no other tenant has a part of
 - plan: what holds for the whole stack: region, zone, kind of tunnel, MTUs, the proxies, the image, the address of the
   API's endpoint (null where the stack makes none); and the pairs, each with its proxies, the platform's HaVip (null
   with a single proxy), the tunnels' remote and the tenants that it serves
@@ -21,7 +21,6 @@ from components.access import OperatorAccess
 from components.host import Host, Image
 from components.plan import (
     CreatedNetwork,
-    ExistingNetwork,
     PairPlan,
     Plan,
     Role,
@@ -43,16 +42,17 @@ def export_stack(
     user_enis: Mapping[str, Mapping[str, UserEni]],
     redundancy: pulumi.Input[str],
     tunnel: pulumi.Input[str],
+    api_endpoint: pulumi.Input[str] | None,
 ) -> None:
     """Export everything. `user_enis`: by proxy, then by tenant.
 
-    `redundancy` and `tunnel`: each once it is what the plan says.
+    `redundancy`, `tunnel` and `api_endpoint`: each once it is what the plan says.
     """
     pulumi.export("schema_version", SCHEMA_VERSION)
     everyone = [*hosts, *([access.bastion] if access.bastion else ())]
     pulumi.export("hosts", {host.plan.name: _host(host, access) for host in everyone})
     pulumi.export("tenants", {tenant.name: _tenant(plan, tenant, user_enis) for tenant in plan.tenants})
-    pulumi.export("plan", _plan(plan, image, redundancy, tunnel))
+    pulumi.export("plan", _plan(plan, image, redundancy, tunnel, api_endpoint))
     pulumi.export("access", _access(plan, access))
 
 
@@ -85,7 +85,7 @@ def _tenant(
         "namespace": tenant.namespace,
         "tunnel_device": tenant.tunnel_device,
         "user_device": tenant.user_device,
-        "subnet_id": tenant.network.subnet_id if isinstance(tenant.network, ExistingNetwork) else None,
+        "network": tenant.network.name,
         "cidrs": [str(cidr) for cidr in tenant.cidrs],
         "own_cidrs": [str(cidr) for cidr in tenant.own_cidrs],
         "overlay": str(tenant.overlay),
@@ -126,7 +126,11 @@ def _user_instance(tenant: TenantPlan) -> dict[str, str] | None:
 
 
 def _plan(
-    plan: Plan, image: Image, redundancy: pulumi.Input[str], tunnel: pulumi.Input[str]
+    plan: Plan,
+    image: Image,
+    redundancy: pulumi.Input[str],
+    tunnel: pulumi.Input[str],
+    api_endpoint: pulumi.Input[str] | None,
 ) -> dict[str, object]:
     return {
         "stack": plan.stack,
@@ -140,17 +144,12 @@ def _plan(
         "tenants_per_pair": plan.tenants_per_pair,
         "pairs": [_pair(plan, pair) for pair in plan.pairs],
         "tunnel": tunnel,
-        "api_endpoint": _api_endpoint(plan),
+        "api_endpoint": api_endpoint,
         "underlay_mtu": plan.underlay_mtu,
         "tunnel_mtu": plan.tunnel_mtu,
         # What a new host gets. A newer one than a host's own shows as this output's change in a preview.
         "image": {"ami": image.ami, "pinned": image.pinned},
     }
-
-
-def _api_endpoint(plan: Plan) -> str | None:
-    address = plan.takeover.api.endpoint_address if plan.takeover else None
-    return None if address is None else str(address)
 
 
 def _pair(plan: Plan, pair: PairPlan) -> dict[str, object]:

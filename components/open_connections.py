@@ -11,8 +11,8 @@ from ipaddress import IPv4Address, collapse_addresses
 
 import pulumi
 
-from components.plan import ExistingNetwork, HostPlan, PairPlan, Plan, Role, TenantPlan
-from components.previous import MADE, Machine, Path, Previous
+from components.plan import HostPlan, PairPlan, Plan, Role, TenantPlan
+from components.previous import Machine, Path, Previous
 
 HEAD = "what this update does to open connections:"
 # Measured with emulated guests: 4 to 15 s with one func host; 62 and 64 s with other proxies.
@@ -36,7 +36,7 @@ def path_of(plan: Plan, tenant: TenantPlan) -> Path:
     """As it is to be."""
     proxies = plan.pair_numbered(tenant.pair).proxies
     return Path(
-        network=tenant.network.subnet_id if isinstance(tenant.network, ExistingNetwork) else MADE,
+        network=tenant.network.name,
         cidrs=tenant.cidrs,
         eni_addresses={
             proxy.name: address
@@ -58,6 +58,10 @@ def _of_all(plan: Plan, previous: Previous) -> Iterator[str]:
     for key, was in previous.ground.items():
         if was != now[key]:
             yield f"all are cut, as every host is made anew for another {key}, {was} → {now[key]}"
+
+    pods = previous.pod_cidr
+    if pods is not None and (plan.pod_cidr is None or not pods.subnet_of(plan.pod_cidr)):
+        yield f"those of pods are cut, as their range changes, {pods} → {plan.pod_cidr or 'none'}"
 
 
 def _of_tenants(plan: Plan, previous: Previous) -> Iterator[str]:

@@ -119,6 +119,11 @@ class CreatedNetwork:
     instance_address: IPv4Address
     instance_type: str
 
+    @property
+    def name(self) -> str:
+        """Changes when it is made anew."""
+        return f"{self.subnet_cidr} of {self.vpc_cidr}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingNetwork:
@@ -136,6 +141,11 @@ class ExistingNetwork:
         """The one that was chosen. ValueError: none was."""
         (chosen,) = self.subnet_ids
         return chosen
+
+    @property
+    def name(self) -> str:
+        """Changes when it is another one."""
+        return self.subnet_id
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,6 @@ import pulumi
 
 from components.plan import Redundancy, Role, TunnelKind
 
-MADE = "one that the stack makes"  # of networks
-
 # A function of the engine itself: in previews too, and without a resource, as a StackReference would be one.
 _READ = "pulumi:pulumi:readStackOutputs"
 
@@ -36,7 +34,7 @@ class Place:
 class Path:
     """What a tenant's open connections stand on.
 
-    `network`: the id of an existing subnet, or MADE; None if it was not said. `eni_addresses`: by proxy, but for those
+    `network`: its name; None if it was not said. `eni_addresses`: by proxy, but for those
     that AWS is to choose. `func_addresses`: in the overlay, by func host. `container_cidr`: None without containers.
     """
 
@@ -76,6 +74,7 @@ class Previous:
     machines: Mapping[str, Machine] = field(default_factory=dict)
     havips: Mapping[int, IPv4Address] = field(default_factory=dict)
     api_endpoint: IPv4Address | None = None
+    pod_cidr: IPv4Network | None = None
     ground: Mapping[str, str] = field(default_factory=dict)
     tenants_per_pair: int | None = None
 
@@ -102,7 +101,7 @@ def _previous(outputs: Mapping[str, Any]) -> Previous:
     plan = outputs.get("plan", {})
     before = plan.get("redundancy")
     per_pair = plan.get("tenants_per_pair")
-    api_endpoint = plan.get("api_endpoint")
+    api_endpoint, pods = plan.get("api_endpoint"), plan.get("pod_cidr")
     # Before there was a choice (schema_version 3) it was GRE, and hosts took in nothing else.
     tunnel = plan.get("tunnel", TunnelKind.GRE) if plan else None
     return Previous(
@@ -111,6 +110,7 @@ def _previous(outputs: Mapping[str, Any]) -> Previous:
         paths={name: _path(tenant) for name, tenant in outputs.get("tenants", {}).items()},
         machines={name: _machine(host) for name, host in outputs.get("hosts", {}).items()},
         api_endpoint=None if api_endpoint is None else IPv4Address(api_endpoint),
+        pod_cidr=None if pods is None else IPv4Network(pods),
         ground={key: plan[key] for key in ("region", "availability_zone", "platform_cidr") if key in plan},
         havips={
             int(pair["number"]): IPv4Address(pair["havip"])
@@ -140,7 +140,7 @@ def _path(tenant: Mapping[str, Any]) -> Path:
     containers = tenant.get("containers")  # since schema_version 3
     addresses: Mapping[str, str] = tenant["func_overlay_addresses"]
     return Path(
-        network=MADE if tenant.get("user_instance") is not None else tenant.get("subnet_id"),
+        network=tenant.get("network"),
         cidrs=tuple(IPv4Network(cidr) for cidr in tenant["cidrs"]),
         eni_addresses={proxy: IPv4Address(eni["private_address"]) for proxy, eni in enis.items()},
         havip=None if havip is None else IPv4Address(havip),

@@ -93,8 +93,15 @@ def exist(configuration: Configuration) -> None:
         ),
         (
             LAB_PAIR,
+            lambda c: c["causeway:tenants"][0]["create"].update(vpc_cidr="172.16.0.0/17"),
+            "alpha: all are cut, as its network is another one, "
+            "172.16.101.0/24 of 172.16.0.0/16 → 172.16.101.0/24 of 172.16.0.0/17",
+        ),
+        (
+            LAB_PAIR,
             exist,
-            "alpha: all are cut, as its network is another one, one that the stack makes → subnet-0123456789abcdef0",
+            "alpha: all are cut, as its network is another one, "
+            "172.16.101.0/24 of 172.16.0.0/16 → subnet-0123456789abcdef0",
         ),
         (
             LAB_PAIR,
@@ -143,6 +150,14 @@ def test_a_preview_says_what_is_cut_or_pauses(said: Said, stack: str, change: Ch
     assert said(stack, change) == [cut]
 
 
+def test_pods_whose_range_goes_are_named(said: Said) -> None:
+    before = copy.deepcopy(graph_of(LAB_PAIR).outputs)
+    before["plan"]["pod_cidr"] = "10.244.0.0/16"
+    assert said(LAB_PAIR, lambda _: None, before) == [
+        "those of pods are cut, as their range changes, 10.244.0.0/16 → none"
+    ]
+
+
 def test_a_func_host_that_goes_is_named(said: Said) -> None:
     before = copy.deepcopy(graph_of(LAB_PAIR).outputs)
     before["hosts"]["func-1"] = before["hosts"]["func-0"]
@@ -171,6 +186,6 @@ def test_nothing_is_said_where_none_notices(said: Said, stack: str, change: Chan
 def test_of_a_stack_of_before_all_that_it_says_is_compared(said: Said) -> None:
     """Without what was not exported then."""
     before = copy.deepcopy(graph_of(LAB_PAIR).outputs)
-    del before["tenants"]["alpha"]["containers"], before["tenants"]["alpha"]["user_instance"]
+    del before["tenants"]["alpha"]["containers"], before["tenants"]["alpha"]["network"]
     assert said(LAB_PAIR, lambda _: None, before) == []
     assert said(LAB_PAIR, exist, before) == []
