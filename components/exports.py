@@ -19,14 +19,7 @@ import pulumi
 
 from components.access import OperatorAccess
 from components.host import Host, Image
-from components.plan import (
-    CreatedNetwork,
-    PairPlan,
-    Plan,
-    Role,
-    TenantPlan,
-    container_gateway,
-)
+from components.plan import CreatedNetwork, PairPlan, Plan, Role, TenantPlan, container_gateway
 from components.user_eni import UserEni
 
 SCHEMA_VERSION = 3

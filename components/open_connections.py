@@ -32,7 +32,7 @@ def announce_disturbances(plan: Plan, previous: Previous) -> None:
         pulumi.log.warn("\n  - ".join([HEAD, *found]))
 
 
-def path_of(plan: Plan, tenant: TenantPlan) -> Path:
+def _planned_path(plan: Plan, tenant: TenantPlan) -> Path:
     """As it is to be."""
     proxies = plan.pair_numbered(tenant.pair).proxies
     return Path(
@@ -71,7 +71,7 @@ def _of_tenants(plan: Plan, previous: Previous) -> Iterator[str]:
         if name not in tenants:
             yield f"{name}: all are cut, as the tenant is removed"
         else:
-            now = path_of(plan, tenants[name])
+            now = _planned_path(plan, tenants[name])
             yield from (
                 f"{name}: {said}"
                 for said in (*_of_network(was, now, same_redundancy=same_redundancy), *_of_path(was, now))

@@ -1,8 +1,8 @@
 """What the stack was before this run, by its own outputs.
 
 The engine keeps a program's outputs even where a resource failed, but for those that wait for that resource: then it
-keeps the old ones, all of them. So in a run that changes the redundancy, or the kind of tunnel, that output waits until
-it is changed.
+keeps the old ones, all of them. So in a run that changes the redundancy, the kind of tunnel or the address of the API's
+endpoint, that output waits until it is changed.
 """
 
 from __future__ import annotations
@@ -79,11 +79,13 @@ class Previous:
     tenants_per_pair: int | None = None
 
 
-def known_as(before: StrEnum | None, now: StrEnum, changed: Sequence[pulumi.Resource]) -> pulumi.Input[str]:
+def known_as(
+    before: StrEnum | IPv4Address | None, now: StrEnum | IPv4Address, changed: Sequence[pulumi.Resource]
+) -> pulumi.Input[str]:
     """An output for the next run to know this one by: in a run that changes it, once all of `changed` is there."""
     if before in (None, now):
-        return now.value
-    return pulumi.Output.all(*(resource.urn for resource in changed)).apply(lambda _: now.value)
+        return str(now)
+    return pulumi.Output.all(*(resource.urn for resource in changed)).apply(lambda _: str(now))
 
 
 def previous_stack() -> Previous:

@@ -79,7 +79,7 @@ class Proxies(pulumi.ComponentResource):
     # in which no end takes in what the other sends until both have changed, all of it: the other one makes way.
     first_ends: tuple[pulumi.Resource, ...]
     redundancy: pulumi.Input[str]  # as the next run is to know it
-    api_endpoint: pulumi.Output[str] | None  # likewise: the address, once it is there
+    api_endpoint: pulumi.Input[str] | None  # its address, likewise; None: the stack makes none
 
     def __init__(self, name: str, args: ProxiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("causeway:proxy:Proxies", name, None, pulumi.ResourceOptions.merge(_FORMERLY, opts))
@@ -91,11 +91,9 @@ class Proxies(pulumi.ComponentResource):
         made = [self._make_pair(name, pair) for pair in args.plan.pairs]
         self.hosts = tuple(host for pair in made for host in pair.hosts)
         self.first_ends = tuple(end for pair in made for end in pair.first_ends)
-        api = args.plan.takeover and args.plan.takeover.api
+        address = args.plan.takeover.api.endpoint_address if args.plan.takeover else None
         self.api_endpoint = (
-            self._endpoint[0].urn.apply(lambda _: str(api.endpoint_address))
-            if api and self._endpoint
-            else None
+            None if address is None else known_as(args.previous.api_endpoint, address, self._endpoint)
         )
         changed = [pair.changed for pair in made]
         self.redundancy = known_as(args.previous.redundancy, args.plan.redundancy, changed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import runpy
 import shutil
 import sys
@@ -29,6 +28,7 @@ from lab.engine.pulumi_cli import pinned_version
 from lab.engine.runner import Stack, open_stack
 from lab.engine.state import read_state, stack_outputs
 from lab.engine.work_dir import prepare
+from lab.environment import in_the_environment
 from lab.errors import LabError
 from lab.paths import PROJECT
 
@@ -248,20 +248,8 @@ def _run_file(program: Path, endpoint: str) -> None:
     # The SDK makes a call to the engine for each of its debug messages, a third of what it does in a run without
     # changes; the engine drops them.
     vars(pulumi.log)["debug"] = lambda *_words, **_where: None
-    with _in_the_environment("AWS_ENDPOINT_URL", endpoint):
+    with in_the_environment("AWS_ENDPOINT_URL", endpoint):
         runpy.run_path(str(program), run_name="__main__")
-
-
-@contextmanager
-def _in_the_environment(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        del os.environ[name]
-        if before is not None:
-            os.environ[name] = before
 
 
 def _import_early() -> None:

@@ -8,15 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.hostscripts.pair_host import (
-    DIRECTORY,
-    HAVIP,
-    HAVIPS,
-    PRIMARY_MAC,
-    USER_HAVIP,
-    WATCHER,
-    PairHost,
-)
+from tests.hostscripts.pair_host import DIRECTORY, HAVIP, HAVIPS, PRIMARY_MAC, USER_HAVIP, WATCHER, PairHost
 from tests.hostscripts.sandbox import Sandbox
 from tests.hostscripts.tenant_network import MAC, tenants
 from tests.hostscripts.waiting import wait_until
