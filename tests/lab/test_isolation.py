@@ -26,7 +26,7 @@ from tests.lab.conftest import LabUnderTest, wait_until
 from tests.lab.containers import Container, probe
 from tests.lab.counters import dropped
 from tests.lab.open_groups import everything_leaves, groups_let_everything_pass
-from tests.lab.pair_lab import ops, ops_status, twin
+from tests.lab.pair_lab import ops, ops_status, status_without_problems, twin
 
 pytestmark = pytest.mark.lab
 
@@ -479,7 +479,7 @@ def test_status_names_a_bridge_that_is_gone_and_apply_mends_it(world: World) -> 
     finally:
         mended = ops(lab, "apply", "func-1")
     assert mended.returncode == 0, mended.stderr
-    assert ops_status(lab)["problems"] == []
+    status_without_problems(lab)
     lab.succeed("func-1", "ip link set b1 master cw-beta")
     (answer,) = probe(lab, "func-1", world.containers["b1"].inside, {"user": USER}).values()
     assert answer is not None

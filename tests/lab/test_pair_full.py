@@ -13,7 +13,7 @@ import pytest
 
 from lab.paths import PROJECT
 from tests.lab.conftest import PAIR, LabUnderTest, brought_up, ec2_of
-from tests.lab.pair_lab import drill, ops_status, well
+from tests.lab.pair_lab import drill, status_without_problems, well
 
 pytestmark = [pytest.mark.lab, pytest.mark.every_scenario]
 
@@ -55,8 +55,7 @@ def test_every_havip_of_a_full_pair_moves(full: tuple[LabUnderTest, tuple[str, .
     lab, words = full
     well(lab)
     drill(lab, FILES, name, *words)
-    status = ops_status(lab)
-    assert status["problems"] == []
+    status = status_without_problems(lab)
     (pair,) = status["pairs"]
     assert [(havip["name"], havip["holder"]) for havip in pair["havips"]] == [
         (havip, pair["active"]) for havip in ("platform", "alpha", *CUSTOMERS)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.conftest import PAIR, LabUnderTest, ec2_of
 from tests.lab.kept_connections import kept_connections
-from tests.lab.pair_lab import PROXIES, ops_status, well
+from tests.lab.pair_lab import PROXIES, status_without_problems, well
 
 pytestmark = pytest.mark.lab
 
@@ -68,7 +68,7 @@ def test_a_customers_network_is_left_as_it_was_found(pair: LabUnderTest) -> None
     with_it = all_there_is(ec2, vpc, subnet)
     assert with_it["route tables"] == before["route tables"], "the customer's are never changed"
     assert len(with_it["interfaces"]) == len(before["interfaces"]) + 2
-    assert ops_status(pair)["problems"] == []
+    status_without_problems(pair)
     since = pair.succeed(PROXIES[0], "date +%s").strip()
     with kept_connections(pair, CONNECTIONS_MEANWHILE, longest_s=UNNOTICED_S):
         began = time.monotonic()
@@ -79,4 +79,4 @@ def test_a_customers_network_is_left_as_it_was_found(pair: LabUnderTest) -> None
     assert refusals(pair, since) == ""
     assert all_there_is(ec2, vpc, subnet) == before
     well(pair)
-    assert ops_status(pair)["problems"] == []
+    status_without_problems(pair)

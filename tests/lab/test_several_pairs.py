@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.lab.conftest import LabUnderTest, ec2_of
-from tests.lab.pair_lab import ops_status, twin
+from tests.lab.pair_lab import status_without_problems, twin
 
 pytestmark = pytest.mark.lab
 
@@ -39,7 +39,7 @@ def test_each_tenant_is_reached_by_its_own_pair(lab: LabUnderTest, second: Json)
         assert seen == second["tenants"][name]["user_enis"][proxy]["private_address"]
     assert lab.succeed("proxy-0", "ls /run/netns") == "tenant-alpha\n"
     assert lab.succeed("proxy-2", "ls /run/netns") == "tenant-beta\n"
-    assert ops_status(lab)["problems"] == []
+    status_without_problems(lab)
 
 
 def test_a_pair_that_is_lost_takes_no_other_along(lab: LabUnderTest, second: Json) -> None:

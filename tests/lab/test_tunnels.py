@@ -19,7 +19,7 @@ from tests.lab.conftest import PAIR, LabUnderTest
 from tests.lab.containers import Container
 from tests.lab.counters import dropped
 from tests.lab.kept_connections import kept_connections
-from tests.lab.pair_lab import PROXIES, ops_status, well
+from tests.lab.pair_lab import PROXIES, status_without_problems, well
 
 pytestmark = pytest.mark.lab
 
@@ -162,7 +162,7 @@ def is_right(lab: LabUnderTest, kind: str, alpha: Json) -> None:
     for host in (FUNC, active, standby):
         said = lab.succeed(host, "/opt/causeway/apply").splitlines()
         assert [line for line in said if not line.endswith(": unchanged")] == []
-    assert ops_status(lab)["problems"] == []
+    status_without_problems(lab)
 
 
 def test_a_kind_that_is_not_sent_passes_no_security_group(changing: LabUnderTest) -> None:
