@@ -127,6 +127,17 @@ def context(directory: Path, cloud: Config, settings: Mapping[str, Json]) -> Eng
     )
 
 
+def exported_host(role: str, ssh: str) -> dict[str, Json]:
+    """A host in the outputs of a program that has hooks but no plan, as components.previous reads it."""
+    return {
+        "role": role,
+        "instance_type": "t3.small",
+        "image": "ami-1",
+        "private_address": "10.1.1.10",
+        "ssh": {"host": ssh},
+    }
+
+
 def main() -> int:
     """`up`, as a process."""
     directory, settings = sys.argv[1:3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,28 @@ import pytest
 
 from components import departure
 from components.departure import Departure
-from components.plan import Redundancy, TunnelKind
-from components.previous import Previous, known_as, previous_stack
+from components.plan import Redundancy, Role, TunnelKind
+from components.previous import Machine, Previous, known_as, previous_stack
 from components.way_in import Done, WayIn
 from lab.engine.context import EngineContext
 from lab.engine.events import ProgressEvent
 from lab.engine.operations import destroy, preview, up
 from lab.errors import LabError
-from tests.lab.engine_testing import context
+from tests.lab.engine_testing import context, exported_host
 from tests.unit.provider_cloud import running_cloud
 
 pytestmark = pytest.mark.lab
 PROXIES = ("proxy-0", "proxy-1")
+ROLES = {**dict.fromkeys(PROXIES, Role.PROXY), "func-0": Role.FUNC}
 PAIR = Previous(
     redundancy=Redundancy.PAIR,
     tunnel=TunnelKind.GRE,  # of a stack that says nothing of it
     hears_both=False,
     proxies={name: f"ssh-of-{name}" for name in PROXIES},
+    machines={
+        name: Machine(role=role, address=IPv4Address("10.1.1.10"), instance_type="t3.small", image="ami-1")
+        for name, role in ROLES.items()
+    },
 )
 
 
@@ -84,8 +90,8 @@ class Stack:
             proxies = [self._proxy(name, redundancy, first) for name in names]
             changed = first[0] if first else proxies[0]
             pulumi.export("plan", {"redundancy": known_as(previous.redundancy, redundancy, [changed])})
-            ssh = {name: {"role": "proxy", "ssh": {"host": f"ssh-of-{name}"}} for name in names}
-            pulumi.export("hosts", {**ssh, "func-0": {"role": "func", "ssh": {"host": "elsewhere"}}})
+            hosts = {name: exported_host("proxy", f"ssh-of-{name}") for name in names}
+            pulumi.export("hosts", {**hosts, "func-0": exported_host("func", "elsewhere")})
 
         return program
 

@@ -20,7 +20,7 @@ from lab.engine.context import EngineContext
 from lab.engine.events import ProgressEvent
 from lab.engine.operations import ALL, Scope, destroy, preview, up
 from lab.errors import LabError
-from tests.lab.engine_testing import context
+from tests.lab.engine_testing import context, exported_host
 from tests.unit.provider_cloud import running_cloud
 
 pytestmark = pytest.mark.lab
@@ -110,8 +110,8 @@ class Pair:
                     opts=pulumi.ResourceOptions(depends_on=[host]),
                 )
                 turns.note(_Host(name), ready)  # type: ignore[arg-type]
-            ssh = {f"proxy-{index}": {"role": "proxy", "ssh": {"host": "there"}} for index in range(2)}
-            pulumi.export("hosts", ssh)
+            hosts = {f"proxy-{index}": exported_host("proxy", "there") for index in range(2)}
+            pulumi.export("hosts", hosts)
 
         return program
 
