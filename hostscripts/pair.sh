@@ -104,7 +104,8 @@ readonly WATCH_CONF='
 # Not one virtual address: AWS knows nothing of ARP. Adverts of one priority, so that nobody has a claim to be active;
 # 254 because that makes the other wait least. Real time from the start, not only once adverts were late, as
 # max_auto_priority has it; that goes to priority 1 then. A real-time process that computes for 10 ms without a pause, which
-# an emulated or busy machine makes of much less, would be killed: it may for 5 s.
+# an emulated or busy machine makes of much less, would be killed: it may for 5 s. A start hears nothing until it is through,
+# 0.3 s emulated, while the time without adverts runs already: it took over from a well active one, hence the delay.
 # shellcheck disable=SC2016 # $ is jq's
 readonly KEEPALIVED_CONF='
   (.advert_ms | whole(20; 10000)) as $advert_ms
@@ -113,6 +114,7 @@ readonly KEEPALIVED_CONF='
     "  enable_script_security",
     "  script_user root",
     "  vrrp_version 3",
+    "  vrrp_startup_delay 1",
     "  vrrp_rt_priority 20",
     "  vrrp_rlimit_rttime 5000000",
     "  vrrp_no_swap",

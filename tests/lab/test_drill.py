@@ -13,7 +13,7 @@ import pytest
 from lab.paths import PROJECT
 from ops.drill.catalogue import SCENARIOS
 from tests.lab.conftest import PAIR, LabUnderTest
-from tests.lab.pair_lab import drill, status_without_problems
+from tests.lab.pair_lab import drill, status_without_problems, well
 
 pytestmark = pytest.mark.lab
 
@@ -63,3 +63,14 @@ def assert_one_owner(pair: LabUnderTest, havips: int) -> None:
     active, standby = status["pair"]["active"], status["pair"]["standby"]
     assert {active, standby} == {"proxy-0", "proxy-1"}
     assert [havip["holder"] for havip in status["pair"]["havips"]] == [active] * havips
+
+
+def test_a_keepalived_that_starts_again_leaves_the_active_one_alone(pair: LabUnderTest) -> None:
+    """It hears nothing until it is through its start, for longer than it waits for adverts."""
+    _, standby = well(pair)
+    since = pair.succeed(standby, "date +%s").strip()
+    pair.succeed(standby, "systemctl restart causeway-keepalived")
+    well(pair)
+    said = pair.succeed(standby, f"journalctl --since=@{since} --unit=causeway-keepalived --output=cat")
+    assert "Entering BACKUP STATE" in said
+    assert "Entering MASTER STATE" not in said
