@@ -71,7 +71,8 @@ def test_make_test_runs_some_drills_when_nothing_else_runs_any_more() -> None:
         cwd=PROJECT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert set(re.findall(r"\[([a-z-]+)\]", collected)) == {"kill", "switch", "split"}
-    assert "3/" in collected, "and nothing else"
+    assert "test_a_keepalived_that_starts_again" in collected
+    assert "4/" in collected, "and nothing else"
 
 
 @pytest.mark.parametrize("fails", [False, True])
