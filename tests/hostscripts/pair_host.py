@@ -69,7 +69,7 @@ raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
 raw.bind((sys.argv[1], 0))
 for _ in range(int(sys.argv[2])):
     raw.sendto(b"advert", ("192.168.4.4", 0))
-    time.sleep(0.05)
+    time.sleep(float(sys.argv[3]))
 """
 DIRECTORY = "/run/root/run/causeway/pair"
 WATCHER = ["/usr/bin/python3", "-sE", "/run/root/opt/causeway/pair_watch.py"]
@@ -197,13 +197,13 @@ class PairHost:
         here = self.sandbox.run("ip -br -4 addr; ip -n tenant-alpha -br -4 addr")
         return [address for address in HAVIPS if f" {address}/32" in here]
 
-    def other_is_active(self) -> None:
+    def other_is_active(self, interval_s: float = 0.05) -> None:
         """It sends adverts from now on."""
-        self.sandbox.start([sys.executable, "-c", ADVERTS, "192.168.4.5", "100000"], "other")
+        self.sandbox.start([sys.executable, "-c", ADVERTS, "192.168.4.5", "100000", str(interval_s)], "other")
 
     def adverts(self, source: str = "192.168.4.5", count: int = 10) -> None:
         """From that address."""
-        self.sandbox.run([sys.executable, "-c", ADVERTS, source, str(count)], "other")
+        self.sandbox.run([sys.executable, "-c", ADVERTS, source, str(count), "0.05"], "other")
 
     def counter(self, name: str) -> int:
         """Packets that the pair's table counted."""

@@ -268,6 +268,15 @@ def test_adverts_of_others_are_dropped(proxy: PairHost) -> None:
     assert (proxy.counter("dropped"), proxy.counter("heard")) == (3, 2)
 
 
+@pytest.mark.parametrize("advert_ms", [100, 1000])
+def test_whether_adverts_are_heard_is_known_for_each_interval(proxy: PairHost, advert_ms: int) -> None:
+    proxy.apply(advert_ms=advert_ms)
+    assert proxy.sandbox.json(f"{PAIR} status")["peer_heard"] is None
+    proxy.other_is_active(advert_ms / 1000)
+    wait_until("the first is heard", lambda: proxy.counter("heard"))
+    assert [proxy.sandbox.json(f"{PAIR} status")["peer_heard"] for _ in range(3)] == [0, 0, 0]
+
+
 def test_switch_is_for_the_active_one_and_refused_if_the_other_does_not_answer(proxy: PairHost) -> None:
     assert "this one is not active" in proxy.sandbox.run([PAIR, "switch"], ok=False)
     assert "nothing to do" in proxy.sandbox.run([PAIR, "step-aside"])
