@@ -42,6 +42,8 @@ packages_are_installed() {
   # cloud-init and unattended-upgrades hold dpkg's lock for a while after the first boot.
   local apt=(apt-get --quiet=2 -o DPkg::Lock::Timeout=240 -o Acquire::Retries=3)
   export DEBIAN_FRONTEND=noninteractive
+  # What apt asks for, and does nothing without, once an installation was broken off.
+  ! compgen -G "$ROOT/var/lib/dpkg/updates/[0-9]*" >/dev/null || run dpkg --configure -a
   "${apt[@]}" update || die "apt-get update failed: has this host a way to a Debian mirror?"
   run "${apt[@]}" install --yes --no-install-recommends "$@"
 }
