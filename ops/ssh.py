@@ -18,6 +18,7 @@ from ops.errors import OpsError
 
 CONNECT_DEADLINE_S = 10.0
 COMMAND_DEADLINE_S = 20.0
+_KNOWN_HOSTS = threading.Lock()
 REMOTE = Path(__file__).parent / "remote"  # what is run on hosts, as real files
 Stream = Any  # a socket or a paramiko channel
 # What it says there is said by its exceptions, too; without a handler Python prints it as the host sent it.
@@ -42,6 +43,15 @@ class Done:
     err: str
 
 
+class _Remembering(paramiko.AutoAddPolicy):
+    """Adds to a file that other sessions read and write at the same time: paramiko reads it, and writes it anew."""
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        """At the first meeting."""
+        with _KNOWN_HOSTS:
+            super().missing_host_key(client, hostname, key)
+
+
 def connect(stream: Stream, host_id: str, login: Login) -> paramiko.SSHClient:
     """A session over a stream that leads to a host's sshd. A host is believed at the first meeting, as by OpenSSH's
     accept-new, and then known by its instance id: whoever has its address later is another host.
@@ -50,8 +60,9 @@ def connect(stream: Stream, host_id: str, login: Login) -> paramiko.SSHClient:
     if login.known_hosts is not None:
         login.known_hosts.parent.mkdir(parents=True, exist_ok=True)
         login.known_hosts.touch(mode=0o600)
-        ssh.load_host_keys(str(login.known_hosts))
-    ssh.set_missing_host_key_policy(paramiko.AutoAddPolicy())  # noqa: S507 - at the first meeting only, see above
+        with _KNOWN_HOSTS:
+            ssh.load_host_keys(str(login.known_hosts))
+    ssh.set_missing_host_key_policy(_Remembering())  # at the first meeting only, see above
     own = login.key_file is not None
     try:
         ssh.connect(

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,17 @@ def test_without_the_cli_the_way_out_is_said(home: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", str(home))
     with pytest.raises(OpsError, match="not on PATH"):
         AwsStack("dev", None)
+
+
+def test_hosts_that_are_met_at_the_same_time_are_all_remembered(home: Path, server: SshServer) -> None:
+    known, key = home / "known_hosts", home / "id"
+    key.write_text(private_text(KEY, home))
+    names = [f"i-{number}" for number in range(16)]
+
+    def meet(name: str) -> None:
+        stream = socket.create_connection(("127.0.0.1", server.port))
+        connect(stream, name, Login(user=USER, key_file=key, known_hosts=known)).close()
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(meet, names))
+    assert sorted(line.split()[0] for line in known.read_text().splitlines()) == sorted(names)
