@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from lab.errors import LabError
 from lab.signals import end_in_order_when_told
@@ -60,7 +61,7 @@ def status(
 
     progress = Console(stderr=True, highlight=False, soft_wrap=True)
     with opened(stack, lab, key) as running:
-        seen = look(running, closely=True, say=lambda text: progress.print(f"  [dim]{text}[/]"))
+        seen = look(running, closely=True, say=lambda text: progress.print(f"  [dim]{escape(text)}[/]"))
         report = compare(running.outputs, seen)
     if as_json:
         print(json.dumps(show.as_json(report), indent=2))
@@ -100,7 +101,7 @@ def switch(
     progress = Console(stderr=True, highlight=False, soft_wrap=True)
     with opened(stack, lab, key) as running:
         running.look_at_pair(pair)
-        done = planned.switch(running, lambda text: progress.print(f"  [dim]{text}[/]"))
+        done = planned.switch(running, lambda text: progress.print(f"  [dim]{escape(text)}[/]"))
     print(f"{done.after} is active instead of {done.before}, after {done.took_s:.2f} s")
 
 
