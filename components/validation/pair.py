@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from components.plan import ApiWay, Redundancy
@@ -77,5 +78,5 @@ def _endpoint(draft: Draft) -> Iterator[Problem]:
 def _names(draft: Draft) -> Iterator[Problem]:
     for tenant in draft.each("tenants"):
         name = draft.at(f"{tenant}.name", str)
-        if name and name.value == PLATFORM:
-            yield name.problem("is what the pair calls its address in the platform VPC", "rename the tenant")
+        if name and re.fullmatch(rf"{PLATFORM}(-[0-9]+)?", name.value):
+            yield name.problem("is what a pair calls its address in the platform VPC", "rename the tenant")

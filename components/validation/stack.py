@@ -19,6 +19,7 @@ def check(draft: Draft) -> Iterator[Problem]:
     yield from _zone_in_region(draft)
     yield from _bastion(draft)
     yield from _keys(draft)
+    yield from _same_keys(draft)
     if len(draft.each("tags")) > _MOST_TAGS:
         yield Problem(
             key="tags",
@@ -26,6 +27,17 @@ def check(draft: Draft) -> Iterator[Problem]:
             rule=f"there may be at most {_MOST_TAGS}: AWS takes 50 on a resource, and some are Causeway's",
             way_out="leave out those that nobody reads",
         )
+
+
+def _same_keys(draft: Draft) -> Iterator[Problem]:
+    """IAM's tag keys do not tell cases apart, and every tag is on a role too."""
+    first: dict[str, str] = {}
+    for key in draft.each("tags"):
+        other = first.setdefault(key.casefold(), key)
+        if other != key:
+            yield draft.anything_at(key).problem(
+                f"is {other} too, to IAM, which takes no notice of case", "leave one out"
+            )
 
 
 def _zone_in_region(draft: Draft) -> Iterator[Problem]:

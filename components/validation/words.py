@@ -40,8 +40,9 @@ LOGIN = text(
     r"[a-z_][a-z0-9_-]{0,31}", "must be the name of a Linux user", "write it like admin, the login of Debian"
 )
 TAG_KEY = text(
-    r"(?![Aa][Ww][Ss]:)(?!causeway:)(?!(?:Name|Project|Stack)$)[A-Za-z0-9 _.:/=+@-]{1,128}",
-    "is not for you to set: AWS keeps aws: for itself, Causeway sets Name, Project, Stack and causeway:…; other "
+    r"(?![Aa][Ww][Ss]:)(?!(?i:causeway:))(?!(?i:Name|Project|Stack)$)[A-Za-z0-9 _.:/=+@-]{1,128}",
+    "is not for you to set: AWS keeps aws: for itself, Causeway sets Name, Project, Stack and causeway:…, in "
+    "whatever case, as IAM makes no difference; other "
     "tag keys are 1 to 128 letters, digits, spaces and _ . : / = + - @",
     "choose another key, such as CostCentre",
 )
