@@ -9,6 +9,7 @@ from components.firewall_rules import API, BASTION, FUNC, PROXY, platform_firewa
 from components.func_fleet import FuncFleet, FuncFleetArgs
 from components.lookups import find_image, with_chosen_subnets
 from components.networks import ACCESS, platform_vpc
+from components.one_at_a_time import require_one_at_a_time
 from components.open_connections import announce_disturbances
 from components.planning import make_plan
 from components.previous import known_as, previous_stack
@@ -25,6 +26,7 @@ settings = settings_from_pulumi()
 plan = with_chosen_subnets(make_plan(settings, pulumi.get_stack()))
 previous = previous_stack()
 require_same_places(plan, previous)
+require_one_at_a_time(plan, previous)
 announce_change(plan, previous)
 announce_tunnel_change(plan, previous)
 announce_disturbances(plan, previous)

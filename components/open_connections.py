@@ -32,7 +32,7 @@ def announce_disturbances(plan: Plan, previous: Previous) -> None:
         pulumi.log.warn("\n  - ".join([HEAD, *found]))
 
 
-def _planned_path(plan: Plan, tenant: TenantPlan) -> Path:
+def planned_path(plan: Plan, tenant: TenantPlan) -> Path:
     """As it is to be."""
     proxies = plan.pair_numbered(tenant.pair).proxies
     return Path(
@@ -71,7 +71,7 @@ def _of_tenants(plan: Plan, previous: Previous) -> Iterator[str]:
         if name not in tenants:
             yield f"{name}: all are cut, as the tenant is removed"
         else:
-            now = _planned_path(plan, tenants[name])
+            now = planned_path(plan, tenants[name])
             yield from (
                 f"{name}: {said}"
                 for said in (*_of_network(was, now, same_redundancy=same_redundancy), *_of_path(was, now))
@@ -80,7 +80,7 @@ def _of_tenants(plan: Plan, previous: Previous) -> Iterator[str]:
 
 def _of_network(was: Path, now: Path, *, same_redundancy: bool) -> Iterator[str]:
     """On the tenant's side, where they come from the HaVip of a pair, or from the ENI of a single proxy."""
-    enis = _changes(was.eni_addresses, now.eni_addresses)
+    enis = changes_of(was.eni_addresses, now.eni_addresses)
     if None not in (was.network, now.network) and was.network != now.network:
         yield f"all are cut, as its network is another one, {was.network} → {now.network}"
     elif same_redundancy and was.havip != now.havip:
@@ -91,7 +91,7 @@ def _of_network(was: Path, now: Path, *, same_redundancy: bool) -> Iterator[str]
 
 
 def _of_path(was: Path, now: Path) -> Iterator[str]:
-    moved = _changes(was.func_addresses, now.func_addresses)
+    moved = changes_of(was.func_addresses, now.func_addresses)
     if moved:
         (host, change), more = moved[0], f" and {len(moved) - 1} more" if len(moved) > 1 else ""
         yield f"all from {host}{more} are cut, as overlay addresses change, {change}"
@@ -104,7 +104,7 @@ def _of_path(was: Path, now: Path) -> Iterator[str]:
         yield f"those of its containers are cut, as their range changes, {change}; attach them anew"
 
 
-def _changes(was: Mapping[str, IPv4Address], now: Mapping[str, IPv4Address]) -> list[tuple[str, str]]:
+def changes_of(was: Mapping[str, IPv4Address], now: Mapping[str, IPv4Address]) -> list[tuple[str, str]]:
     """Of what is in both: its name, and from what to what."""
     return [(name, f"{was[name]} → {now[name]}") for name in was if name in now and was[name] != now[name]]
 
@@ -118,7 +118,7 @@ def _of_pair(pair: PairPlan, previous: Previous) -> Iterator[str]:
         yield f"those of pair {pair.number} pause {TOLD}, as its HaVip changes, {was} → {pair.havip}"
     machines = previous.machines
     had = {proxy.name: machines[proxy.name].address for proxy in pair.proxies if proxy.name in machines}
-    for _, change in _changes(had, {proxy.name: proxy.address for proxy in pair.proxies})[:1]:
+    for _, change in changes_of(had, {proxy.name: proxy.address for proxy in pair.proxies})[:1]:
         yield f"those of pair {pair.number} pause {STRANGERS}, {change}"
 
 
@@ -132,10 +132,11 @@ def _of_machines(plan: Plan, previous: Previous) -> Iterator[str]:
             if was.role is Role.FUNC:
                 yield f"{name}: all are cut, as the func host is removed"
         elif now.role is Role.FUNC or alone:
-            yield from (f"{name}: all are cut, as it {fate}" for fate in _fates(plan, was, now))
+            yield from (f"{name}: all are cut, as it {fate}" for fate in fates(plan, was, now))
 
 
-def _fates(plan: Plan, was: Machine, now: HostPlan) -> Iterator[str]:
+def fates(plan: Plan, was: Machine, now: HostPlan) -> Iterator[str]:
+    """What stops a host or makes it anew, as a predicate: nothing, or one."""
     if was.address != now.address:
         yield f"is made anew with another address, {was.address} → {now.address}"
     elif plan.ami is not None and was.image != plan.ami:

@@ -1,0 +1,113 @@
+"""Changes that one update cannot make together: connections would be cut unsaid, or it would fail halfway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address
+
+import pulumi
+
+from components.open_connections import changes_of, fates, planned_path
+from components.plan import HostPlan, Plan, Role
+from components.previous import Previous
+from components.settings import ConfigurationError, Problem
+
+IN_TWO = "make the two changes in two updates"
+
+
+def require_one_at_a_time(plan: Plan, previous: Previous) -> None:
+    """End the program, before any resource, if this update holds two changes of which each needs one of its own."""
+    problems = [
+        *_redundancy_and_more(plan, previous),
+        *_zone_and_same_subnets(plan, previous),
+        *_neighbours_addresses(plan, previous),
+    ]
+    if problems:
+        raise pulumi.RunError(str(ConfigurationError(problems)))
+
+
+def _redundancy_and_more(plan: Plan, previous: Previous) -> Iterator[Problem]:
+    """Nobody stands in for a single proxy yet, or for one that is single from now on."""
+    if previous.redundancy in (None, plan.redundancy):
+        return
+    also = [f"{proxy.name} {fate}" for proxy in plan.proxies for fate in _fates_of(proxy, plan, previous)]
+    for tenant in plan.tenants:
+        was = previous.paths.get(tenant.name)
+        if was is not None:
+            moved = changes_of(was.eni_addresses, planned_path(plan, tenant).eni_addresses)
+            also.extend(
+                f"{tenant.name} gets another ENI address on {proxy}, {change}" for proxy, change in moved
+            )
+    if also:
+        yield Problem(
+            key="redundancy",
+            value=plan.redundancy.value,
+            rule=f"changes from {previous.redundancy} while {'; '.join(also)}: all connections would be cut",
+            way_out=IN_TWO,
+        )
+
+
+def _fates_of(host: HostPlan, plan: Plan, previous: Previous) -> Iterator[str]:
+    was = previous.machines.get(host.name)
+    if was is not None:
+        yield from fates(plan, was, host)
+
+
+def _zone_and_same_subnets(plan: Plan, previous: Previous) -> Iterator[Problem]:
+    """A subnet is of one zone. AWS makes no second one of the same addresses while the first is there."""
+    zone = previous.ground.get("availability_zone", plan.availability_zone)
+    if zone == plan.availability_zone or not _is_same_vpc(plan, previous):
+        return
+    subnets = (plan.platform.func_subnet, plan.platform.proxy_subnet, plan.platform.access_subnet)
+    there = [m.address for m in previous.machines.values() if m.role is not Role.USER]
+    taken = [str(subnet) for subnet in subnets if subnet and any(address in subnet for address in there)]
+    if taken:
+        yield Problem(
+            key="availability_zone",
+            value=plan.availability_zone,
+            rule=f"is another than {zone}, where subnets of the same addresses are: {', '.join(taken)}",
+            way_out="give every subnet of the platform other addresses in the same update, or platform.vpc_cidr",
+        )
+
+
+def _neighbours_addresses(plan: Plan, previous: Previous) -> Iterator[Problem]:
+    """What is to get an address is made before its neighbour, or beside it, gives it up."""
+    if _is_same_vpc(plan, previous):
+        hosts = (*plan.func_hosts, *plan.proxies)
+        machines = {name: m.address for name, m in previous.machines.items() if m.role is not Role.USER}
+        yield from _taken("proxy.first_address, func_hosts.first_address", machines, _addresses(hosts))
+        pairs = {pair.number: pair.havip for pair in plan.pairs if pair.havip is not None}
+        yield from _taken(
+            "proxy.havip",
+            {f"pair {number}": address for number, address in previous.havips.items()},
+            {f"pair {number}": address for number, address in pairs.items()},
+        )
+    for position, tenant in enumerate(plan.tenants):
+        was, now = previous.paths.get(tenant.name), planned_path(plan, tenant)
+        if was is not None and was.network == now.network:
+            yield from _taken(f"tenants[{position}].user_eni_address", was.eni_addresses, now.eni_addresses)
+
+
+def _addresses(hosts: tuple[HostPlan, ...]) -> dict[str, IPv4Address]:
+    return {host.name: host.address for host in hosts}
+
+
+def _taken(key: str, was: Mapping[str, IPv4Address], now: Mapping[str, IPv4Address]) -> Iterator[Problem]:
+    owners = {address: name for name, address in was.items()}
+    clashes = [
+        f"{name} would get {address}, which {owners[address]} has"
+        for name, address in now.items()
+        if owners.get(address, name) != name
+    ]
+    if clashes:
+        yield Problem(
+            key=key,
+            value=str(next(iter(now.values()))),
+            rule=f"addresses move to where others are until later in the update: {'; '.join(clashes)}",
+            way_out="choose addresses that nothing of the stack has; or go by way of such, in two updates",
+        )
+
+
+def _is_same_vpc(plan: Plan, previous: Previous) -> bool:
+    now = {"region": plan.region, "platform_cidr": str(plan.platform.vpc_cidr)}
+    return all(previous.ground.get(key, value) == value for key, value in now.items())

@@ -1,0 +1,109 @@
+"""Two changes that one update cannot make are refused, with the way out; each alone is not."""
+
+from __future__ import annotations
+
+import pulumi
+import pytest
+
+from tests.unit.program import (
+    LAB_PAIR,
+    LAB_SINGLE,
+    Change,
+    Configuration,
+    become_pair,
+    graph_of,
+    run_stack,
+)
+from tests.unit.pulumi_mocks import Json
+
+
+def set_in(section: str, **changes: Json) -> Change:
+    """Settings of a section."""
+    return lambda configuration: configuration[f"causeway:{section}"].update(changes)
+
+
+def alpha(**changes: Json) -> Change:
+    """Settings of the tenant."""
+    return lambda configuration: configuration["causeway:tenants"][0].update(changes)
+
+
+def become_single(configuration: Configuration) -> None:
+    """As far as redundancy goes."""
+    configuration["causeway:redundancy"] = "single"
+
+
+def in_zone(zone: str) -> Change:
+    """Another zone for everything."""
+    return lambda configuration: configuration.update({"causeway:availability_zone": zone})
+
+
+def both(*changes: Change) -> Change:
+    """One after the other."""
+
+    def change(configuration: Configuration) -> None:
+        for one in changes:
+            one(configuration)
+
+    return change
+
+
+def preview(stack: str, change: Change) -> None:
+    """Of a stack that is there."""
+    run_stack(stack, change=change, previous=graph_of(stack).outputs, preview=True)
+
+
+LARGER = set_in("proxy", instance_type="c6in.xlarge")
+OTHER_IMAGE: Change = lambda c: c.update({"causeway:ami": "ami-0fedcba9876543210"})  # noqa: E731
+REFUSED = [
+    pytest.param(
+        LAB_SINGLE, both(become_pair, LARGER), "redundancy: .*proxy-0 is stopped to become", id="pair+type"
+    ),
+    pytest.param(
+        LAB_PAIR, both(become_single, LARGER), "redundancy: .*proxy-0 is stopped to become", id="single+type"
+    ),
+    pytest.param(
+        LAB_PAIR,
+        both(become_single, OTHER_IMAGE),
+        "proxy-0 is made anew from another image",
+        id="single+image",
+    ),
+    pytest.param(
+        LAB_PAIR,
+        both(become_single, alpha(user_eni_address="172.16.101.20")),
+        "alpha gets another ENI address on proxy-0",
+        id="single+eni",
+    ),
+    pytest.param(
+        LAB_PAIR,
+        set_in("proxy", first_address="192.168.4.5"),
+        "proxy-0 would get 192.168.4.5, which proxy-1 has",
+        id="proxies shifted",
+    ),
+    pytest.param(
+        LAB_PAIR,
+        alpha(user_eni_address="172.16.101.11"),
+        r"tenants\[0\].user_eni_address: .*proxy-0 would get 172.16.101.11, which proxy-1 has",
+        id="ENIs shifted",
+    ),
+    pytest.param(
+        LAB_PAIR, in_zone("us-east-1b"), "availability_zone: us-east-1b.*192.168.80.0/24", id="zone"
+    ),
+]
+ALONE = [
+    pytest.param(LAB_SINGLE, become_pair, id="pair"),
+    pytest.param(LAB_PAIR, become_single, id="single"),
+    pytest.param(LAB_PAIR, LARGER, id="type"),
+    pytest.param(LAB_PAIR, set_in("proxy", first_address="192.168.4.20"), id="proxies"),
+    pytest.param(LAB_PAIR, alpha(user_eni_address="172.16.101.20"), id="ENIs"),
+]
+
+
+@pytest.mark.parametrize(("stack", "change", "said"), REFUSED)
+def test_two_changes_are_refused(stack: str, change: Change, said: str) -> None:
+    with pytest.raises(pulumi.RunError, match=f"(?s){said}.*→ "):
+        preview(stack, change)
+
+
+@pytest.mark.parametrize(("stack", "change"), ALONE)
+def test_each_alone_is_not(stack: str, change: Change) -> None:
+    preview(stack, change)
