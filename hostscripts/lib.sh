@@ -212,7 +212,9 @@ namespace_is_closed() {
   table_is inet causeway_forward "$CLOSED"
 }
 
-# What conntrackds say to each other is none of the tenant's connections, and passes when its table is full.
+# What conntrackds say to each other is none of the tenant's connections, and passes when its table is full. A func host
+# that says that a packet of the namespace's own was too large would shorten those to every other one for ten minutes:
+# the tunnel's MTU is known.
 readonly ICMP_ONLY='
   chain untracked_in {
     type filter hook prerouting priority raw; policy accept;
@@ -225,6 +227,7 @@ readonly ICMP_ONLY='
   chain input {
     type filter hook input priority filter; policy drop;
     iifname "lo" accept
+    iifname "mgre*" icmp type destination-unreachable icmp code frag-needed counter name dropped drop
     icmp type { echo-request, echo-reply, destination-unreachable, time-exceeded, parameter-problem } accept
     iifname "sync*" udp dport 3780 accept
     counter name dropped

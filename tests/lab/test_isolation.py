@@ -280,6 +280,22 @@ send(ip("192.168.80.8", "192.168.4.4", 1, frag_needed(said, 552)), "192.168.4.4"
     assert "mtu" not in world.lab.succeed("proxy-0", "ip route get 192.168.80.9")
 
 
+def test_a_func_host_does_not_shorten_what_a_namespace_sends_to_another_by_the_tunnel(world: World) -> None:
+    """It may send by the tunnel, with a source of its own, what quotes a packet to any func host."""
+    before = world.dropped("proxy-0", "causeway_forward", "tenant-alpha")
+    forge = f"""{FORGE}
+said = ip("10.0.0.4", "10.0.0.5", 1, bytes([0, 0, 255, 255, 0, 0, 0, 0]))
+send(ip("10.0.0.3", "10.0.0.4", 1, frag_needed(said, 500)), "10.0.0.4")
+"""
+    world.lab.succeed("func-0", "python3 -", stdin=forge.encode())
+    wait_until(
+        "it is counted",
+        lambda: world.dropped("proxy-0", "causeway_forward", "tenant-alpha") >= before + COPIES,
+    )
+    told = world.lab.succeed("proxy-0", "ip -n tenant-alpha route get 10.0.0.5")
+    assert "mtu lock" not in told, "as the kernel does with less than it believes, 552"
+
+
 def test_gre_from_a_container(world: World) -> None:
     """It has no way to a proxy, with its own address or with the host's."""
     forge = f"""{FORGE}
