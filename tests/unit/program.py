@@ -71,6 +71,16 @@ def graph_of(stack: str, *, preview: bool = False) -> Graph:
     return run_stack(stack, preview=preview)
 
 
+def alpha(**changes: Json) -> Change:
+    """Settings of the first tenant."""
+    return lambda configuration: configuration["causeway:tenants"][0].update(changes)
+
+
+def set_in(section: str, **changes: Json) -> Change:
+    """Settings of a section."""
+    return lambda configuration: configuration[f"causeway:{section}"].update(changes)
+
+
 def become_pair(configuration: Configuration) -> None:
     """The lab's stack with one proxy gets what a pair needs."""
     configuration["causeway:redundancy"] = "pair"

@@ -10,21 +10,12 @@ from tests.unit.program import (
     LAB_SINGLE,
     Change,
     Configuration,
+    alpha,
     become_pair,
     graph_of,
     run_stack,
+    set_in,
 )
-from tests.unit.pulumi_mocks import Json
-
-
-def set_in(section: str, **changes: Json) -> Change:
-    """Settings of a section."""
-    return lambda configuration: configuration[f"causeway:{section}"].update(changes)
-
-
-def alpha(**changes: Json) -> Change:
-    """Settings of the tenant."""
-    return lambda configuration: configuration["causeway:tenants"][0].update(changes)
 
 
 def become_single(configuration: Configuration) -> None:

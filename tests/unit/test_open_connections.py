@@ -15,10 +15,12 @@ from tests.unit.program import (
     LAB_SINGLE,
     Change,
     Configuration,
+    alpha,
     become_pair,
     get_second_pair,
     graph_of,
     run_stack,
+    set_in,
 )
 from tests.unit.pulumi_mocks import Json
 
@@ -38,16 +40,6 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Said:
         return [line for lines in named for line in lines[1:]]
 
     return preview
-
-
-def alpha(**changes: Json) -> Change:
-    """Its settings."""
-    return lambda configuration: configuration["causeway:tenants"][0].update(changes)
-
-
-def set_in(section: str, **changes: Json) -> Change:
-    """Those of a section."""
-    return lambda configuration: configuration[f"causeway:{section}"].update(changes)
 
 
 def exist(configuration: Configuration) -> None:
