@@ -114,3 +114,8 @@ def test_schema_refuses(key: str, value: object) -> None:
     config = base()
     put(config, key, value)
     assert errors(stack_file(config))
+
+
+def test_editors_understand_the_patterns() -> None:
+    """They take them for JavaScript's, which has no flags within a pattern."""
+    assert "(?i" not in schema_text()
