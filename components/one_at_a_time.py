@@ -12,8 +12,6 @@ from components.plan import HostPlan, Plan, Role
 from components.previous import Previous
 from components.settings import ConfigurationError, Problem
 
-IN_TWO = "make the two changes in two updates"
-
 
 def require_one_at_a_time(plan: Plan, previous: Previous) -> None:
     """End the program, before any resource, if this update holds two changes of which each needs one of its own."""
@@ -43,7 +41,7 @@ def _redundancy_and_more(plan: Plan, previous: Previous) -> Iterator[Problem]:
             key="redundancy",
             value=plan.redundancy.value,
             rule=f"changes from {previous.redundancy} while {'; '.join(also)}: all connections would be cut",
-            way_out=IN_TWO,
+            way_out="make the two changes in two updates",
         )
 
 
@@ -73,23 +71,16 @@ def _zone_and_same_subnets(plan: Plan, previous: Previous) -> Iterator[Problem]:
 def _neighbours_addresses(plan: Plan, previous: Previous) -> Iterator[Problem]:
     """What is to get an address is made before its neighbour, or beside it, gives it up."""
     if _is_same_vpc(plan, previous):
-        hosts = (*plan.func_hosts, *plan.proxies)
         machines = {name: m.address for name, m in previous.machines.items() if m.role is not Role.USER}
-        yield from _taken("proxy.first_address, func_hosts.first_address", machines, _addresses(hosts))
-        pairs = {pair.number: pair.havip for pair in plan.pairs if pair.havip is not None}
-        yield from _taken(
-            "proxy.havip",
-            {f"pair {number}": address for number, address in previous.havips.items()},
-            {f"pair {number}": address for number, address in pairs.items()},
-        )
+        for key, hosts in (("proxy", plan.proxies), ("func_hosts", plan.func_hosts)):
+            yield from _taken(f"{key}.first_address", machines, {host.name: host.address for host in hosts})
+        havips = {f"pair {number}": address for number, address in previous.havips.items()}
+        planned = {f"pair {pair.number}": pair.havip for pair in plan.pairs if pair.havip is not None}
+        yield from _taken("proxy.havip", havips, planned)
     for position, tenant in enumerate(plan.tenants):
         was, now = previous.paths.get(tenant.name), planned_path(plan, tenant)
         if was is not None and was.network == now.network:
             yield from _taken(f"tenants[{position}].user_eni_address", was.eni_addresses, now.eni_addresses)
-
-
-def _addresses(hosts: tuple[HostPlan, ...]) -> dict[str, IPv4Address]:
-    return {host.name: host.address for host in hosts}
 
 
 def _taken(key: str, was: Mapping[str, IPv4Address], now: Mapping[str, IPv4Address]) -> Iterator[Problem]:
