@@ -59,9 +59,8 @@ def status(
     from ops.status.compare import compare
     from ops.status.gather import look
 
-    progress = Console(stderr=True, highlight=False, soft_wrap=True)
     with opened(stack, lab, key) as running:
-        seen = look(running, closely=True, say=lambda text: progress.print(f"  [dim]{escape(text)}[/]"))
+        seen = look(running, closely=True, say=say)
         report = compare(running.outputs, seen)
     if as_json:
         print(json.dumps(show.as_json(report), indent=2))
@@ -98,10 +97,9 @@ def switch(
     """Have the standby take over, as before work on the active proxy. Refused, with the reason, if it cannot."""
     from ops import switch as planned
 
-    progress = Console(stderr=True, highlight=False, soft_wrap=True)
     with opened(stack, lab, key) as running:
         running.look_at_pair(pair)
-        done = planned.switch(running, lambda text: progress.print(f"  [dim]{escape(text)}[/]"))
+        done = planned.switch(running, say)
     print(f"{done.after} is active instead of {done.before}, after {done.took_s:.2f} s")
 
 
@@ -205,6 +203,11 @@ def opened(stack: str, lab: str, key: Path | None) -> Iterator[Stack]:
         yield running
     finally:
         running.close()
+
+
+def say(text: str) -> None:
+    """What goes on meanwhile, beside the answer; a host's words among it are no markup."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"  [dim]{escape(text)}[/]")
 
 
 def wide_console() -> Console:
