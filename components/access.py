@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -13,8 +12,10 @@ from pulumi_command import remote
 from components.firewall import Group
 from components.host import Host, HostArgs, Image, LoginKey, Place
 from components.plan import AccessMode, AccessPlan, HostPlan
+from components.previous import Login
 from components.tags import tagged
 from components.vpc import Subnet
+from components.way_in import WayIn
 
 # A host that refuses is given up after about 3 minutes, one that is silent after 6: the slowest first boot takes
 # less than either.
@@ -72,11 +73,16 @@ class OperatorAccess(pulumi.ComponentResource):
             proxy=self._proxy(),
         )
 
-    def way_in(self, host: Host) -> pulumi.Output[list[Any]]:
-        """Address, private key and the bastion's address or None, for `components.way_in`."""
+    async def way_in(self, host: Host, login: Login | None = None) -> WayIn:
+        """For the program itself. `login`: to a host as it was before this update, which may make it another one."""
         via = None if self.bastion is None else self.bastion.ssh_host
-        known: pulumi.Output[list[Any]] = pulumi.Output.all(host.ssh_host, self._private_key, via)
-        return known
+        if login is None:
+            known = pulumi.Output.all(host.ssh_host, via, self._private_key)
+        else:
+            known = pulumi.Output.all(login.host, login.via, self._private_key)
+        address, bastion, key = await known.future()  # type: ignore[misc]
+        user = self.user if login is None else login.user
+        return WayIn(host=address, user=user, private_key=key, via=bastion)
 
     def place(self, image: Image, subnet: Subnet, group: Group, tags: Mapping[str, str]) -> Place:
         """Where hosts stand that this operator may log in to."""

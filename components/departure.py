@@ -9,45 +9,58 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pulumi
 
 from components.access import OperatorAccess
 from components.host import Host
 from components.host_scripts import Concern, Step, configuration_script, step_script
+from components.previous import Login
 from components.replacement import ANYWAY, MEND_SILENT, STEP_WITHIN_S
 from components.way_in import Done, NoAnswerError, NoWayInError, WayIn, run_script
 
 MEND = "mend it first"
 AGAIN = "where the pair is to stay after all, `pulumi up --replace '**{name}-pair'` with redundancy: pair has it back"
 
+NOT_YET = "[[ -f /etc/causeway/pair.json ]] || exit 0 # no pair has come that far\n"
+
 
 class Departure:
-    """`leaving`: where the SSH of each proxy is that the stack had and has no more, by name."""
+    """`known`: how to log in to the proxies that the stack had, by name; `leaving`: to those that it has no more."""
 
-    def __init__(self, access: OperatorAccess, stays: Host, leaving: Mapping[str, str]) -> None:
-        self._access, self._stays, self._leaving = access, stays, leaving
+    def __init__(
+        self, access: OperatorAccess, stays: Host, known: Mapping[str, Login], leaving: Mapping[str, Login]
+    ) -> None:
+        self._access, self._stays, self._known, self._leaving = access, stays, known, leaving
+        self._left: asyncio.Task[None] | None = None
 
     def hooks(self) -> pulumi.ResourceHookBinding | None:
-        """Of what the one that stays does first. None where nobody leaves."""
+        """Of all that the one that stays is told: whichever changes first has the others leave. None where nobody does.
+
+        That is what it does ahead of all else, unless it was alone before: where a single proxy has not quite become a
+        pair, that has been done already.
+        """
         if not self._leaving:
             return None
 
         async def all_leave(_: pulumi.ResourceHookArgs) -> None:
-            way = await self._way_in()
-            for name, address in self._leaving.items():
-                await self._leaves(name, replace(way, host=address), way)
+            self._left = self._left or asyncio.ensure_future(self._all_leave())
+            await self._left
 
-        # Of a creation: one that is deleted has no need of the program.
-        return pulumi.ResourceHookBinding(
-            before_create=[pulumi.ResourceHook(f"{self._stays.plan.name}-stays-alone", all_leave)]
-        )
+        # Not before_delete: one that is deleted has no need of the program.
+        hook = pulumi.ResourceHook(f"{self._stays.plan.name}-stays-alone", all_leave)
+        return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
+
+    async def _all_leave(self) -> None:
+        stays = await self._access.way_in(self._stays, self._known.get(self._stays.plan.name))
+        for name, login in self._leaving.items():
+            await self._leaves(name, await self._access.way_in(self._stays, login), stays)
+        await _asked(self._stays.plan.name, stays, step_script(Step.STAYS_ALONE, "now"))
 
     async def _leaves(self, name: str, way: WayIn, stays: WayIn) -> None:
         try:
             await _asked(name, way, step_script(Step.MAKES_WAY, "now"), MEND_SILENT)
-            leaves = configuration_script(Concern.PAIR, {"peer": None})
+            leaves = NOT_YET + configuration_script(Concern.PAIR, {"peer": None})
             has_left = await _asked(name, way, leaves, MEND_SILENT)
         except NoWayInError as error:
             # One that is lost leaves nothing; one that is hidden from us only would still take over.
@@ -56,10 +69,6 @@ class Departure:
         else:
             if has_left:
                 pulumi.log.info(f"{name} has left the pair; {AGAIN.format(name=name)}")
-
-    async def _way_in(self) -> WayIn:
-        host, private_key, via = await self._access.way_in(self._stays).future()  # type: ignore[misc]
-        return WayIn(host=host, user=self._access.user, private_key=private_key, via=via)
 
 
 async def _asked(name: str, way: WayIn, script: str, if_silent: str = MEND) -> bool:

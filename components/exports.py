@@ -159,6 +159,7 @@ def _access(plan: Plan, access: OperatorAccess) -> dict[str, object]:
     return {
         "mode": plan.access.mode.value,
         "user": access.user,
+        "public_key": plan.access.public_key,
         "operator_cidrs": [str(cidr) for cidr in plan.access.operator_cidrs],
         "bastion": access.bastion.ssh_host if access.bastion else None,
     }

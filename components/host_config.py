@@ -21,7 +21,7 @@ class HostConfigArgs:
     """`states`: by concern, in the order of applying.
 
     `between`: makes what has to be there ahead of a concern, given what is ahead of that: the concern before.
-    `after`: what the first concern waits for, besides that the host can be reached.
+    `after`: what the first concern waits for, besides that the host can be reached. `hooks`: of every concern.
     """
 
     host: Host
@@ -29,6 +29,7 @@ class HostConfigArgs:
     states: Mapping[Concern, State | pulumi.Output[State]]
     between: Mapping[Concern, Between] = field(default_factory=dict)
     after: Sequence[pulumi.Resource] = ()
+    hooks: pulumi.ResourceHookBinding | None = None
 
 
 class HostConfig(pulumi.ComponentResource):
@@ -55,6 +56,7 @@ class HostConfig(pulumi.ComponentResource):
                 _script(concern, state),
                 before=before,
                 parent=self,
+                hooks=args.hooks,
             )
             self.told[concern] = command
             before = [command]

@@ -57,8 +57,19 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Login:
+    """Where a host's SSH was, as whom, and the bastion in front of it, if any."""
+
+    host: str
+    user: str
+    via: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Previous:
-    """`redundancy`: None before the first update. `proxies`: where the SSH of each was, by name.
+    """`redundancy`: None before the first update. `proxies`: how to log in to each, by name.
+
+    `user` and `public_key`: the operator's, None if not said.
 
     `tunnel`: likewise; `hears_both`: whether hosts of then take in both kinds of GRE. `places`: where each tenant is,
     by its name, as `paths` and `machines` are; `havips`: by pair; `tenants_per_pair`: None if it was not said.
@@ -66,7 +77,9 @@ class Previous:
     """
 
     redundancy: Redundancy | None = None
-    proxies: Mapping[str, str] = field(default_factory=dict)
+    proxies: Mapping[str, Login] = field(default_factory=dict)
+    user: str | None = None
+    public_key: str | None = None
     tunnel: TunnelKind | None = None
     hears_both: bool = True
     places: Mapping[str, Place] = field(default_factory=dict)
@@ -100,7 +113,7 @@ def previous_stack() -> Previous:
 
 
 def _previous(outputs: Mapping[str, Any]) -> Previous:
-    plan = outputs.get("plan", {})
+    plan, access = outputs.get("plan", {}), outputs.get("access", {})
     before = plan.get("redundancy")
     per_pair = plan.get("tenants_per_pair")
     api_endpoint, pods = plan.get("api_endpoint"), plan.get("pod_cidr")
@@ -122,8 +135,10 @@ def _previous(outputs: Mapping[str, Any]) -> Previous:
         tenants_per_pair=None if per_pair is None else int(per_pair),
         tunnel=None if tunnel is None else TunnelKind(tunnel),
         redundancy=None if before is None else Redundancy(before),
+        user=access.get("user"),
+        public_key=access.get("public_key"),
         proxies={
-            name: host["ssh"]["host"]
+            name: Login(host=host["ssh"]["host"], user=host["ssh"]["user"], via=host["ssh"].get("via"))
             for name, host in outputs.get("hosts", {}).items()
             if host["role"] == Role.PROXY and host["ssh"] is not None
         },

@@ -204,9 +204,9 @@ class Proxies(pulumi.ComponentResource):
         interfaces = ProxyInterfaces(proxy, enis)
         states = proxy_states(self._args.plan, interfaces)
         between = {Concern.USER_ENI: lambda ready: [eni.attach(ready) for eni in enis.values()]}
-        turn = None
+        turn = hooks = None
         if pair is None:
-            begun = self._stay_alone(proxy)
+            begun, hooks = self._stay_alone(proxy)
         else:
             turn = Turn(
                 name,
@@ -230,6 +230,7 @@ class Proxies(pulumi.ComponentResource):
                 states=states,
                 between=between,
                 after=(begun, *self._args.func_rules),
+                hooks=hooks,
             ),
             self._child,
         )
@@ -240,17 +241,22 @@ class Proxies(pulumi.ComponentResource):
         self._replacements.note(proxy, end)
         return _Configured(begun, tunnels, (end,))
 
-    def _stay_alone(self, proxy: Host) -> pulumi.Resource:
-        """What is left of a pair has to be the one that holds the HaVips, or its connections are cut."""
-        access = self._args.access
+    def _stay_alone(self, proxy: Host) -> tuple[pulumi.Resource, pulumi.ResourceHookBinding | None]:
+        """What is left of a pair has to be the one that holds the HaVips, or its connections are cut.
+
+        The hooks are those of all that the proxy is told from now on.
+        """
+        access, known = self._args.access, self._args.previous.proxies
         other = f"{Role.PROXY}-{proxy.plan.index + 1}"  # the second one of this pair, if there was one
-        leaving = {name: ssh for name, ssh in self._args.previous.proxies.items() if name == other}
-        return host_command(
+        leaving = {name: login for name, login in known.items() if name == other}
+        hooks = Departure(access, proxy, known, leaving).hooks()
+        first = host_command(
             f"{proxy.plan.name}-stays-alone",
             proxy,
             access,
             step_script(Step.STAYS_ALONE, "now"),
             before=access.reachable(proxy),
             parent=self,
-            hooks=Departure(access, proxy, leaving).hooks(),
+            hooks=hooks,
         )
+        return first, hooks

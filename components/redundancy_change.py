@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from components.plan import Plan, Redundancy
+from components.plan import Plan, Redundancy, Role
 from components.previous import Previous
 
 _PAUSE = "open connections pause for some seconds, in which both ends of their tunnels change their address"
@@ -24,5 +24,15 @@ def announce_change(plan: Plan, previous: Previous) -> None:
         (Redundancy.SINGLE, Redundancy.PAIR): TO_PAIR,
         (Redundancy.PAIR, Redundancy.SINGLE): TO_SINGLE,
     }
-    if previous.redundancy is not None and (previous.redundancy, plan.redundancy) in notices:
-        pulumi.log.warn(notices[previous.redundancy, plan.redundancy])
+    before = previous.redundancy
+    if any(name in previous.proxies for name in second_proxies(plan)):
+        before = Redundancy.PAIR  # or a single proxy that was about to become one, in an update that failed
+    if before is not None and (before, plan.redundancy) in notices:
+        pulumi.log.warn(notices[before, plan.redundancy])
+
+
+def second_proxies(plan: Plan) -> tuple[str, ...]:
+    """Those that there would be with a pair, and are not with single proxies."""
+    if plan.redundancy is Redundancy.PAIR:
+        return ()
+    return tuple(f"{Role.PROXY}-{proxy.index + 1}" for proxy in plan.proxies)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -20,13 +20,18 @@ import pulumi
 from components.access import OperatorAccess
 from components.host import Host
 from components.host_scripts import Step, step_script
-from components.way_in import Done, NoAnswerError, NoWayInError, WayIn, run_script
+from components.previous import Login
+from components.way_in import Done, NoAnswerError, NoWayInError, RefusedError, run_script
 
 MARK = "causeway:instance"  # a tag
 ANYWAY = "CAUSEWAY_CUT_CONNECTIONS"  # a variable in the environment of `pulumi up`
 UNPLANNED = (
     "{proxy} will be made anew without stepping aside first: if it is active, the other proxy takes over as after any "
     "loss. To have it step aside, replace its role too: --replace '**{proxy}-role' --replace '**{proxy}-instance'"
+)
+MEND_REFUSED = (
+    "let that user in there with the key of access.public_key, or power it off in AWS: if it is active, the other "
+    "proxy takes over then"
 )
 MEND_SILENT = "mend it, or power it off in AWS: if it is active, the other proxy takes over then"
 STEP_WITHIN_S = 90.0
@@ -36,8 +41,8 @@ READY_WITHIN_S = 1800.0  # the proxy before: instance, first boot, packages, all
 class Replacements:
     """The proxies' turns in one run of the program."""
 
-    def __init__(self, access: OperatorAccess, known: Collection[str]) -> None:
-        """`known`: the proxies that there were before this run."""
+    def __init__(self, access: OperatorAccess, known: Mapping[str, Login]) -> None:
+        """`known`: the proxies that there were before this run, by name."""
         self._access, self._known = access, known
         self._hosts: dict[str, Host] = {}
         self._ready: dict[str, pulumi.Resource] = {}
@@ -105,10 +110,13 @@ class Replacements:
         if os.environ.get(ANYWAY) == "yes":
             pulumi.log.warn(f"{proxy}: changed whether or not another proxy forwards, as {ANYWAY} says")
             return
-        way = await self._way_in(proxy)
+        # As it was made: this very change may be one of how to get in.
+        way = await self._access.way_in(self._hosts[proxy], self._known.get(proxy))
         script = step_script(Step.MAKES_WAY, "now")
         try:
             done: Done = await asyncio.to_thread(run_script, way, script, within_s=STEP_WITHIN_S)
+        except RefusedError as error:
+            raise _refusal(proxy, str(error), MEND_REFUSED) from error
         except NoWayInError as error:
             # One that is lost is to be replaced; one that is active, and hidden from us only, fails over.
             pulumi.log.warn(f"{proxy} cannot be asked to step aside, and is changed all the same: {error}")
@@ -118,10 +126,6 @@ class Replacements:
         if done.status != 0:
             raise _refusal(proxy, done.said, "mend the other proxy first")
         pulumi.log.info(f"{proxy}: {done.said}")
-
-    async def _way_in(self, proxy: str) -> WayIn:
-        host, private_key, via = await _known(self._access.way_in(self._hosts[proxy]))
-        return WayIn(host=host, user=self._access.user, private_key=private_key, via=via)
 
 
 def _refusal(proxy: str, said: str, mend: str) -> RuntimeError:

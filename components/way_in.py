@@ -21,6 +21,10 @@ class NoWayInError(Exception):
     """Nobody answers there, or lets us in: nothing was run."""
 
 
+class RefusedError(NoWayInError):
+    """Somebody answers there, and does not let us in: nothing was run, on a host that lives."""
+
+
 class NoAnswerError(Exception):
     """It let us in, and did not come to an end. What was to be run may have been, may be running, or not."""
 
@@ -45,8 +49,8 @@ class Done:
 
 
 def run_script(way: WayIn, script: str, *, within_s: float) -> Done:
-    """Run it as root, like a Command does. Raises `NoWayInError`, or `NoAnswerError` if it is not done so long after
-    the log-in, whatever it says meanwhile.
+    """Run it as root, like a Command does. Raises `NoWayInError`, of which `RefusedError` is one, or `NoAnswerError` if
+    it is not done so long after the log-in, whatever it says meanwhile.
     """
     said, status = bytearray(), _NO_STATUS
     with _logged_in(way) as transport, _hung_up_after(within_s, transport) as is_late:
@@ -112,18 +116,21 @@ def _connect(
     ssh: paramiko.SSHClient, way: WayIn, host: str, sock: paramiko.Channel | None = None
 ) -> paramiko.Transport:
     ssh.set_missing_host_key_policy(paramiko.AutoAddPolicy())
-    ssh.connect(
-        host,
-        way.port,
-        username=way.user,
-        pkey=_key(way.private_key),
-        sock=sock,
-        look_for_keys=False,
-        allow_agent=False,
-        timeout=_CONNECT_S,
-        banner_timeout=_CONNECT_S,
-        auth_timeout=_CONNECT_S,
-    )
+    try:
+        ssh.connect(
+            host,
+            way.port,
+            username=way.user,
+            pkey=_key(way.private_key),
+            sock=sock,
+            look_for_keys=False,
+            allow_agent=False,
+            timeout=_CONNECT_S,
+            banner_timeout=_CONNECT_S,
+            auth_timeout=_CONNECT_S,
+        )
+    except paramiko.AuthenticationException as error:
+        raise RefusedError(f"{way.user}@{host}: {printable(str(error))}") from error
     transport = ssh.get_transport()
     if transport is None:
         raise paramiko.SSHException(f"{host} hung up")

@@ -134,7 +134,7 @@ def exported_host(role: str, ssh: str) -> dict[str, Json]:
         "instance_type": "t3.small",
         "image": "ami-1",
         "private_address": "10.1.1.10",
-        "ssh": {"host": ssh},
+        "ssh": {"host": ssh, "user": "admin", "via": None},
     }
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -15,7 +14,7 @@ import pytest
 from components import departure
 from components.departure import Departure
 from components.plan import Redundancy, Role, TunnelKind
-from components.previous import Machine, Previous, known_as, previous_stack
+from components.previous import Login, Machine, Previous, known_as, previous_stack
 from components.way_in import Done, WayIn
 from lab.engine.context import EngineContext
 from lab.engine.events import ProgressEvent
@@ -31,7 +30,7 @@ PAIR = Previous(
     redundancy=Redundancy.PAIR,
     tunnel=TunnelKind.GRE,  # of a stack that says nothing of it
     hears_both=False,
-    proxies={name: f"ssh-of-{name}" for name in PROXIES},
+    proxies={name: Login(host=f"ssh-of-{name}", user="admin", via=None) for name in PROXIES},
     machines={
         name: Machine(role=role, address=IPv4Address("10.1.1.10"), instance_type="t3.small", image="ami-1")
         for name, role in ROLES.items()
@@ -48,10 +47,13 @@ class Stack:
         self.known: list[Previous] = []
         self.refuses = False
 
-    def up(self, redundancy: Redundancy) -> dict[str, list[str]]:
-        """Run the program; `seen`: who was asked, and ends of changes, in order; `known`: what it was before."""
+    def up(self, redundancy: Redundancy, *, broken: bool = False) -> dict[str, list[str]]:
+        """Run the program; `seen`: who was asked, and ends of changes, in order; `known`: what it was before.
+
+        `broken`: fails at the end, when all proxies are there.
+        """
         self._forget()
-        made = replace(self._base, program=self._program(redundancy))
+        made = replace(self._base, program=self._program(redundancy, broken))
         return up(made, on_event=self._note).summary
 
     def preview(self, redundancy: Redundancy) -> None:
@@ -66,7 +68,12 @@ class Stack:
     def run_script(self, way: WayIn, script: str, *, within_s: float) -> Done:
         """In place of SSH."""
         assert within_s > 0
-        self.seen.append(f"{'makes way' if 'makes_way now' in script else 'leaves'} {way.host}")
+        said = {
+            "makes_way now\n}": "makes way",
+            "apply_concern pair\n}": "leaves",
+            "stays_alone now\n}": "is asked",
+        }
+        self.seen.extend(f"{verb} {way.host}" for text, verb in said.items() if text in script)
         return Done(status=int(self.refuses), said="no switch" if self.refuses else "")
 
     def _forget(self) -> None:
@@ -77,17 +84,21 @@ class Stack:
         if event.phase == "done" and event.op in ("create", "update", "delete"):
             self.seen.append(f"{event.op} {event.name}")
 
-    def _program(self, redundancy: Redundancy) -> Callable[[], None]:
+    def _program(self, redundancy: Redundancy, broken: bool = False) -> Callable[[], None]:
         def program() -> None:
             previous = previous_stack()
             self.known.append(previous)
             names = PROXIES[: redundancy.proxies]
-            leaving = {name: ssh for name, ssh in previous.proxies.items() if name not in names}
+            known = previous.proxies
+            leaving = {name: login for name, login in known.items() if name not in names}
             first: list[pulumi.Resource] = []
+            hooks = None
             if redundancy is Redundancy.SINGLE:
-                hooks = Departure(_Access(), _Host(), leaving).hooks()  # type: ignore[arg-type]
+                hooks = Departure(_Access(), _Host(), known, leaving).hooks()  # type: ignore[arg-type]
                 first = [aws.ec2.Eip("stays-alone", domain="vpc", opts=pulumi.ResourceOptions(hooks=hooks))]
-            proxies = [self._proxy(name, redundancy, first) for name in names]
+            proxies = [self._proxy(name, redundancy, first, hooks) for name in names]
+            if broken:
+                aws.ec2.Eip("broken", domain="nowhere", opts=pulumi.ResourceOptions(depends_on=proxies))
             changed = first[0] if first else proxies[0]
             pulumi.export("plan", {"redundancy": known_as(previous.redundancy, redundancy, [changed])})
             hosts = {name: exported_host("proxy", f"ssh-of-{name}") for name in names}
@@ -95,8 +106,14 @@ class Stack:
 
         return program
 
-    def _proxy(self, name: str, redundancy: Redundancy, first: list[pulumi.Resource]) -> pulumi.Resource:
-        opts = pulumi.ResourceOptions(depends_on=first)
+    def _proxy(
+        self,
+        name: str,
+        redundancy: Redundancy,
+        first: list[pulumi.Resource],
+        hooks: pulumi.ResourceHookBinding | None,
+    ) -> pulumi.Resource:
+        opts = pulumi.ResourceOptions(depends_on=first, hooks=hooks)
         made: pulumi.Resource = aws.ec2.Eip(name, domain="vpc", tags={"of": redundancy}, opts=opts)
         return made
 
@@ -108,10 +125,8 @@ class _Host:
 
 
 class _Access:
-    user = "admin"
-
-    def way_in(self, _: _Host) -> pulumi.Output[list[Any]]:
-        return pulumi.Output.all("ssh-of-proxy-0", pulumi.Output.secret("key"), None)
+    async def way_in(self, _: _Host, login: Login) -> WayIn:
+        return WayIn(host=login.host, user=login.user, via=login.via, private_key="key")
 
 
 @pytest.fixture
@@ -138,6 +153,7 @@ def test_who_goes_leaves_first_and_nothing_keeps_the_stack_from_being_destroyed(
     assert stack.seen == [
         "makes way ssh-of-proxy-1",
         "leaves ssh-of-proxy-1",
+        "is asked ssh-of-proxy-0",
         "create stays-alone",
         "update proxy-0",
         "delete proxy-1",
@@ -156,3 +172,22 @@ def test_who_cannot_leave_stays_and_nothing_changes(stack: Stack) -> None:
     assert stack.known == [PAIR], "a run that failed has not become what the stack was"
     assert stack.up(Redundancy.SINGLE) == {}
     assert stack.up(Redundancy.PAIR)["create"] == ["proxy-1"]
+
+
+def test_who_has_not_quite_become_a_pair_is_left_too(stack: Stack) -> None:
+    """What is done first where a pair ends is done already, and of no change."""
+    stack.up(Redundancy.SINGLE)
+    with pytest.raises(LabError, match="broken"):
+        stack.up(Redundancy.PAIR, broken=True)
+    assert stack.seen == ["update proxy-0", "create proxy-1"] or stack.seen == [
+        "create proxy-1",
+        "update proxy-0",
+    ]
+    stack.up(Redundancy.SINGLE)
+    assert stack.seen == [
+        "makes way ssh-of-proxy-1",
+        "leaves ssh-of-proxy-1",
+        "is asked ssh-of-proxy-0",
+        "update proxy-0",
+        "delete proxy-1",
+    ]

@@ -13,7 +13,7 @@ import pulumi_aws as aws
 import pytest
 
 from components import replacement
-from components.previous import previous_stack
+from components.previous import Login, previous_stack
 from components.replacement import MARK, UNPLANNED, Replacements
 from components.way_in import Done, WayIn
 from lab.engine.context import EngineContext
@@ -123,10 +123,8 @@ class _Host:
 
 
 class _Access:
-    user = "admin"
-
-    def way_in(self, host: _Host) -> pulumi.Output[list[Any]]:
-        return pulumi.Output.all(host.name, pulumi.Output.secret("key"), None)
+    async def way_in(self, host: _Host, _: Login | None) -> WayIn:
+        return WayIn(host=host.name, user="admin", private_key="key")
 
 
 @pytest.fixture

@@ -43,6 +43,15 @@ def test_a_preview_says_what_connections_will_notice(
     assert [said for said in warned if said in NOTICES] == [notice]
 
 
+def test_a_pair_that_has_not_quite_become_one_is_a_pair(warned: list[str]) -> None:
+    """Its update failed, and what the stack is said to be is what it was."""
+    outputs = graph_of(LAB_PAIR).outputs
+    run_stack(
+        LAB_SINGLE, previous={**outputs, "plan": {**outputs["plan"], "redundancy": "single"}}, preview=True
+    )
+    assert redundancy_change.TO_SINGLE in warned
+
+
 @pytest.mark.parametrize(
     ("run", "before"), [(pair, None), (single, None), (pair, LAB_PAIR), (single, LAB_SINGLE)]
 )

@@ -9,7 +9,10 @@ import pulumi
 import pytest
 
 from components import replacement
-from components.way_in import Done, NoAnswerError, NoWayInError, WayIn
+from components.access import OperatorAccess
+from components.host import Host
+from components.previous import Login
+from components.way_in import Done, NoAnswerError, NoWayInError, RefusedError, WayIn
 from tests.unit.program import LAB_PAIR, LAB_SINGLE, Configuration, become_pair, graph_of, run_stack
 from tests.unit.program_rules_pair import ROLE
 from tests.unit.pulumi_mocks import Hook
@@ -33,10 +36,11 @@ async def _awaited(result: Awaitable[None]) -> None:
 def first(monkeypatch: pytest.MonkeyPatch) -> Hook:
     """proxy-0's hook. Outputs of a graph that is done belong to a loop that is no more."""
 
-    async def way_in(_self: object, _proxy: str) -> WayIn:
-        return WayIn(host="198.19.0.2", user="admin", private_key="key")
+    async def way_in(_self: object, _host: Host, login: Login | None = None) -> WayIn:
+        login = login or Login(host="198.19.0.2", user="admin", via=None)
+        return WayIn(host=login.host, user=login.user, via=login.via, private_key="key")
 
-    monkeypatch.setattr(replacement.Replacements, "_way_in", way_in)
+    monkeypatch.setattr(OperatorAccess, "way_in", way_in)
     return graph_of(LAB_PAIR).hooks["proxy-0-makes-way"]
 
 
@@ -113,6 +117,34 @@ def test_one_that_is_lost_can_be_replaced(first: Hook, monkeypatch: pytest.Monke
     monkeypatch.setattr(pulumi.log, "warn", warned.append)
     call(first)
     assert "timed out" in warned[0]
+
+
+def test_one_that_refuses_the_login_lives_and_stays(first: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, RefusedError("ubuntu@198.19.0.2: Authentication failed."))
+    with pytest.raises(RuntimeError, match=r"proxy-0 is left as it is: ubuntu@.*\nlet that user in"):
+        call(first)
+
+
+@pytest.mark.usefixtures("first")
+def test_it_is_asked_the_way_that_it_was_made_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user or way in comes with the very instance that is to make way."""
+    asked: list[WayIn] = []
+    outputs = graph_of(LAB_PAIR).outputs
+    was = {"host": "192.0.2.4", "port": 22, "user": "earlier", "via": "192.0.2.9"}
+    outputs = {
+        **outputs,
+        "hosts": {**outputs["hosts"], "proxy-0": {**outputs["hosts"]["proxy-0"], "ssh": was}},
+    }
+    hooks = run_stack(LAB_SINGLE, change=become_pair, previous=outputs).hooks
+
+    def run(way: WayIn, _script: str, *, within_s: float) -> Done:
+        assert within_s > 0
+        asked.append(way)
+        return Done(status=0, said="")
+
+    monkeypatch.setattr(replacement, "run_script", run)
+    call(hooks["proxy-0-makes-way"])
+    assert [(way.host, way.user, way.via) for way in asked] == [("192.0.2.4", "earlier", "192.0.2.9")]
 
 
 def once_more() -> dict[str, Hook]:

@@ -12,7 +12,15 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from components.way_in import MOST_SAID_BYTES, Done, NoAnswerError, NoWayInError, WayIn, run_script
+from components.way_in import (
+    MOST_SAID_BYTES,
+    Done,
+    NoAnswerError,
+    NoWayInError,
+    RefusedError,
+    WayIn,
+    run_script,
+)
 from tests.unit.ssh_server import USER, SshServer, private_text
 
 KEY = paramiko.RSAKey.generate(2048)
@@ -39,6 +47,12 @@ def way(server: SshServer, tmp_path: Path) -> WayIn:
 def test_what_a_script_says_and_how_it_ends(way: WayIn) -> None:
     script = "echo one; echo two >&2; exit 3\n"
     assert run_script(way, script, within_s=10) == Done(status=3, said="one\ntwo")
+
+
+@pytest.mark.parametrize("via", [None, "127.0.0.1"])
+def test_a_refused_login_is_not_silence(way: WayIn, via: str | None) -> None:
+    with pytest.raises(RefusedError, match=r"^nobody@127\.0\.0\.1: "):
+        run_script(replace(way, user="nobody", via=via), "true\n", within_s=10)
 
 
 def test_through_a_bastion(way: WayIn, server: SshServer) -> None:
