@@ -3,6 +3,7 @@
 import pulumi
 
 from components.access import OperatorAccess, OperatorAccessArgs
+from components.access_change import announce_access_change
 from components.exports import export_stack
 from components.firewall import Firewall
 from components.firewall_rules import API, BASTION, FUNC, PROXY, platform_firewall
@@ -27,6 +28,7 @@ plan = with_chosen_subnets(make_plan(settings, pulumi.get_stack()))
 previous = previous_stack()
 require_same_places(plan, previous)
 require_one_at_a_time(plan, previous)
+announce_access_change(plan, previous)
 announce_change(plan, previous)
 announce_tunnel_change(plan, previous)
 announce_disturbances(plan, previous)
