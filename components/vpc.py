@@ -126,7 +126,11 @@ class Vpc(pulumi.ComponentResource):
 
     def _make_internet_gateway(self) -> aws.ec2.InternetGateway:
         return aws.ec2.InternetGateway(
-            f"{self._name}-internet", vpc_id=self.vpc_id, tags=self._tags("internet"), opts=self._child
+            f"{self._name}-internet",
+            vpc_id=self.vpc_id,
+            tags=self._tags("internet"),
+            # Not moved to another VPC, as the provider would: AWS lets none go whose VPC has public addresses in use.
+            opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["vpcId"]),
         )
 
     def _make_nat_gateway(
@@ -143,8 +147,8 @@ class Vpc(pulumi.ComponentResource):
             allocation_id=address.id,
             private_ip=str(self._args.nat_address),
             tags=self._tags("nat"),
-            # Without a way to the internet the gateway goes to the state "failed".
-            opts=pulumi.ResourceOptions(parent=self, depends_on=way_out),
+            # Without a way to the internet the gateway goes to the state "failed". Its address is of one at a time.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=way_out, delete_before_replace=True),
         )
 
     def _make_default_route(
