@@ -4,7 +4,7 @@
 - hosts, by name: role, instance id, image, private address, and `ssh` (null where there is no way in)
 - tenants, by name: its pair and place there, addresses and devices of the path, what containers hang on (null without
   any), user ENIs by proxy, the HaVip (null without a pair), the user instance; network: what there was or is made;
-  own_cidrs: those of cidrs that no other tenant has a part of
+  created: of what addresses (null where it was there); own_cidrs: those of cidrs that no other tenant has a part of
 - plan: what holds for the whole stack: region, zone, kind of tunnel, MTUs, the proxies, the image, the address of the
   API's endpoint (null where the stack makes none); and the pairs, each with its proxies, the platform's HaVip (null
   with a single proxy), the tunnels' remote and the tenants that it serves
@@ -19,7 +19,15 @@ import pulumi
 
 from components.access import OperatorAccess
 from components.host import Host, Image
-from components.plan import CreatedNetwork, PairPlan, Plan, Role, TenantPlan, container_gateway
+from components.plan import (
+    CreatedNetwork,
+    ExistingNetwork,
+    PairPlan,
+    Plan,
+    Role,
+    TenantPlan,
+    container_gateway,
+)
 from components.user_eni import UserEni
 
 SCHEMA_VERSION = 3
@@ -79,6 +87,7 @@ def _tenant(
         "tunnel_device": tenant.tunnel_device,
         "user_device": tenant.user_device,
         "network": tenant.network.name,
+        "created": _created(tenant.network),
         "cidrs": [str(cidr) for cidr in tenant.cidrs],
         "own_cidrs": [str(cidr) for cidr in tenant.own_cidrs],
         "overlay": str(tenant.overlay),
@@ -108,6 +117,12 @@ def _containers(plan: Plan, tenant: TenantPlan) -> dict[str, object] | None:
     }
 
 
+def _created(network: CreatedNetwork | ExistingNetwork) -> dict[str, str] | None:
+    if not isinstance(network, CreatedNetwork):
+        return None
+    return {"vpc_cidr": str(network.vpc_cidr), "subnet_cidr": str(network.subnet_cidr)}
+
+
 def _user_eni(eni: UserEni) -> dict[str, object]:
     return {"id": eni.eni_id, "mac": eni.mac_address, "private_address": eni.private_ip}
 
@@ -132,6 +147,7 @@ def _plan(
         "redundancy": redundancy,
         "drillable": plan.drillable,
         "platform_cidr": str(plan.platform.vpc_cidr),
+        "subnets": {noun: str(subnet) for noun, subnet in plan.platform.subnets.items()},
         "pod_cidr": None if plan.pod_cidr is None else str(plan.pod_cidr),
         "proxies": [proxy.name for proxy in plan.proxies],
         "tenants_per_pair": plan.tenants_per_pair,

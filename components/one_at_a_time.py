@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Address
+from collections.abc import Collection, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network
 
 import pulumi
 
@@ -11,6 +11,7 @@ from components.open_connections import changes_of, fates, planned_path
 from components.plan import HostPlan, Plan, Role
 from components.previous import Previous
 from components.settings import ConfigurationError, Problem
+from components.validation.quota import OWN_RULES, RULES
 
 
 def require_one_at_a_time(plan: Plan, previous: Previous) -> None:
@@ -19,6 +20,8 @@ def require_one_at_a_time(plan: Plan, previous: Previous) -> None:
         *_redundancy_and_more(plan, previous),
         *_zone_and_same_subnets(plan, previous),
         *_neighbours_addresses(plan, previous),
+        *_subnets_in_the_way(plan, previous),
+        *_rules_of_both(plan, previous),
     ]
     if problems:
         raise pulumi.RunError(str(ConfigurationError(problems)))
@@ -81,6 +84,57 @@ def _neighbours_addresses(plan: Plan, previous: Previous) -> Iterator[Problem]:
         was, now = previous.paths.get(tenant.name), planned_path(plan, tenant)
         if was is not None and was.network == now.network:
             yield from _taken(f"tenants[{position}].user_eni_address", was.eni_addresses, now.eni_addresses)
+
+
+def _subnets_in_the_way(plan: Plan, previous: Previous) -> Iterator[Problem]:
+    """What stands in a subnet is made anew in the next one before the subnet goes, and AWS makes none that overlap."""
+    if _is_same_vpc(plan, previous):
+        yield from _overlapping("platform.", plan.platform.subnets, previous.subnets)
+    for position, tenant in enumerate(plan.tenants):
+        was, now = previous.paths.get(tenant.name), planned_path(plan, tenant)
+        if was is not None and was.vpc == now.vpc and was.subnet and now.subnet:
+            yield from _overlapping(
+                f"tenants[{position}].create.", {"subnet_cidr": now.subnet}, {"subnet_cidr": was.subnet}
+            )
+
+
+def _overlapping(
+    prefix: str, now: Mapping[str, IPv4Network], was: Mapping[str, IPv4Network]
+) -> Iterator[Problem]:
+    for key, subnet in now.items():
+        there = [str(other) for other in was.values() if subnet.overlaps(other)]
+        if there and was.get(key) != subnet:
+            yield Problem(
+                key=f"{prefix}{key}",
+                value=str(subnet),
+                rule=f"overlaps {', '.join(there)}, which is there until all that stands in it has moved",
+                way_out="choose addresses that no subnet of the stack has; or go by way of such, in two updates",
+            )
+
+
+def _rules_of_both(plan: Plan, previous: Previous) -> Iterator[Problem]:
+    """New rules of a security group are made before old ones go."""
+    yield from _too_many(
+        "access.operator_cidrs", previous.operator_cidrs, plan.access.operator_cidrs, OWN_RULES
+    )
+    for position, tenant in enumerate(plan.tenants):
+        was = previous.paths.get(tenant.name)
+        if was is not None and was.network == tenant.network.name:
+            yield from _too_many(f"tenants[{position}].cidrs", was.cidrs, tenant.cidrs, 0)
+
+
+def _too_many(
+    key: str, was: Collection[IPv4Network], now: Collection[IPv4Network], own: int
+) -> Iterator[Problem]:
+    both = {*was, *now}
+    if len(both) + own > RULES and both != {*was}:
+        yield Problem(
+            key=key,
+            value=f"{len({*now})} networks",
+            rule=f"and the {len({*was} - {*now})} that go are a rule each for a while: {len(both)}, where a security "
+            f"group has room for {RULES - own}",
+            way_out="take networks out in one update, and put the new ones in by the next",
+        )
 
 
 def _taken(key: str, was: Mapping[str, IPv4Address], now: Mapping[str, IPv4Address]) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, collapse_addresses
 
 import pulumi
 
-from components.plan import HostPlan, PairPlan, Plan, Role, TenantPlan
+from components.plan import CreatedNetwork, HostPlan, PairPlan, Plan, Role, TenantPlan
 from components.previous import Machine, Path, Previous
 
 HEAD = "what this update does to open connections:"
@@ -35,8 +35,11 @@ def announce_disturbances(plan: Plan, previous: Previous) -> None:
 def planned_path(plan: Plan, tenant: TenantPlan) -> Path:
     """As it is to be."""
     proxies = plan.pair_numbered(tenant.pair).proxies
+    created = tenant.network if isinstance(tenant.network, CreatedNetwork) else None
     return Path(
         network=tenant.network.name,
+        vpc=None if created is None else created.vpc_cidr,
+        subnet=None if created is None else created.subnet_cidr,
         cidrs=tenant.cidrs,
         eni_addresses={
             proxy.name: address

@@ -6,6 +6,7 @@ another.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
@@ -227,6 +228,12 @@ class PlatformPlan:
     func_subnet: IPv4Network
     proxy_subnet: IPv4Network
     access_subnet: IPv4Network | None  # bastion and NAT gateway; None with public access
+
+    @property
+    def subnets(self) -> Mapping[str, IPv4Network]:
+        """By the setting that names each."""
+        made = {"func_subnet": self.func_subnet, "proxy_subnet": self.proxy_subnet}
+        return made if self.access_subnet is None else {**made, "access_subnet": self.access_subnet}
 
     @property
     def nat_gateway_address(self) -> IPv4Address | None:

@@ -34,11 +34,14 @@ class Place:
 class Path:
     """What a tenant's open connections stand on.
 
-    `network`: its name; None if it was not said. `eni_addresses`: by proxy, but for those
-    that AWS is to choose. `func_addresses`: in the overlay, by func host. `container_cidr`: None without containers.
+    `network`: its name; None if it was not said. `eni_addresses`: by proxy, but for those that AWS is to choose.
+    `vpc`, `subnet`: of a network that the stack made. `func_addresses`: in the overlay, by func host. `container_cidr`:
+    None without containers.
     """
 
     network: str | None
+    vpc: IPv4Network | None
+    subnet: IPv4Network | None
     cidrs: tuple[IPv4Network, ...]
     eni_addresses: Mapping[str, IPv4Address]
     havip: IPv4Address | None
@@ -69,7 +72,8 @@ class Login:
 class Previous:
     """`redundancy`: None before the first update. `proxies`: how to log in to each, by name.
 
-    `user` and `public_key`: the operator's, None if not said.
+    `user` and `public_key`: the operator's, None if not said; `operator_cidrs`: likewise. `subnets`: the platform's, by
+    setting.
 
     `tunnel`: likewise; `hears_both`: whether hosts of then take in both kinds of GRE. `places`: where each tenant is,
     by its name, as `paths` and `machines` are; `havips`: by pair; `tenants_per_pair`: None if it was not said.
@@ -80,6 +84,8 @@ class Previous:
     proxies: Mapping[str, Login] = field(default_factory=dict)
     user: str | None = None
     public_key: str | None = None
+    operator_cidrs: tuple[IPv4Network, ...] = ()
+    subnets: Mapping[str, IPv4Network] = field(default_factory=dict)
     tunnel: TunnelKind | None = None
     hears_both: bool = True
     places: Mapping[str, Place] = field(default_factory=dict)
@@ -137,6 +143,8 @@ def _previous(outputs: Mapping[str, Any]) -> Previous:
         redundancy=None if before is None else Redundancy(before),
         user=access.get("user"),
         public_key=access.get("public_key"),
+        operator_cidrs=tuple(IPv4Network(cidr) for cidr in access.get("operator_cidrs", ())),
+        subnets={key: IPv4Network(subnet) for key, subnet in plan.get("subnets", {}).items()},
         proxies={
             name: Login(host=host["ssh"]["host"], user=host["ssh"]["user"], via=host["ssh"].get("via"))
             for name, host in outputs.get("hosts", {}).items()
@@ -152,12 +160,14 @@ def _place(tenant: Mapping[str, Any]) -> Place:
 
 
 def _path(tenant: Mapping[str, Any]) -> Path:
-    havip = tenant.get("havip")
+    havip, created = tenant.get("havip"), tenant.get("created")
     enis: Mapping[str, Any] = tenant.get("user_enis", {})
     containers = tenant.get("containers")  # since schema_version 3
     addresses: Mapping[str, str] = tenant["func_overlay_addresses"]
     return Path(
         network=tenant.get("network"),
+        vpc=None if created is None else IPv4Network(created["vpc_cidr"]),
+        subnet=None if created is None else IPv4Network(created["subnet_cidr"]),
         cidrs=tuple(IPv4Network(cidr) for cidr in tenant["cidrs"]),
         eni_addresses={proxy: IPv4Address(eni["private_address"]) for proxy, eni in enis.items()},
         havip=None if havip is None else IPv4Address(havip),

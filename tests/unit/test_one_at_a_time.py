@@ -28,6 +28,15 @@ def in_zone(zone: str) -> Change:
     return lambda configuration: configuration.update({"causeway:availability_zone": zone})
 
 
+def in_network(**settings: str) -> Change:
+    """Other settings of alpha's own network."""
+
+    def change(configuration: Configuration) -> None:
+        configuration["causeway:tenants"][0]["create"].update(settings)
+
+    return change
+
+
 def both(*changes: Change) -> Change:
     """One after the other."""
 
@@ -45,6 +54,8 @@ def preview(stack: str, change: Change) -> None:
 
 LARGER = set_in("proxy", instance_type="c6in.xlarge")
 OTHER_IMAGE: Change = lambda c: c.update({"causeway:ami": "ami-0fedcba9876543210"})  # noqa: E731
+OPERATORS = [f"203.0.113.{number}/32" for number in range(50)]
+DESTINATIONS = [f"172.16.{number}.0/24" for number in range(102, 162)]
 REFUSED = [
     pytest.param(
         LAB_SINGLE, both(become_pair, LARGER), "redundancy: .*proxy-0 is stopped to become", id="pair+type"
@@ -77,6 +88,30 @@ REFUSED = [
         id="ENIs shifted",
     ),
     pytest.param(
+        LAB_PAIR,
+        set_in("platform", func_subnet="192.168.80.0/23"),
+        "platform.func_subnet: 192.168.80.0/23.*overlaps 192.168.80.0/24",
+        id="subnet grows",
+    ),
+    pytest.param(
+        LAB_PAIR,
+        in_network(subnet_cidr="172.16.100.0/23"),
+        r"tenants\[0\].create.subnet_cidr: 172.16.100.0/23.*overlaps 172.16.101.0/24",
+        id="user subnet grows",
+    ),
+    pytest.param(
+        LAB_PAIR,
+        set_in("access", operator_cidrs=OPERATORS),
+        "access.operator_cidrs: 50 networks.*51, where",
+        id="operators",
+    ),
+    pytest.param(
+        LAB_PAIR,
+        alpha(cidrs=DESTINATIONS),
+        r"tenants\[0\].cidrs: 60 networks.*61, where a security group has room for 60",
+        id="destinations",
+    ),
+    pytest.param(
         LAB_PAIR, in_zone("us-east-1b"), "availability_zone: us-east-1b.*192.168.80.0/24", id="zone"
     ),
 ]
@@ -86,6 +121,8 @@ ALONE = [
     pytest.param(LAB_PAIR, LARGER, id="type"),
     pytest.param(LAB_PAIR, set_in("proxy", first_address="192.168.4.20"), id="proxies"),
     pytest.param(LAB_PAIR, alpha(user_eni_address="172.16.101.20"), id="ENIs"),
+    pytest.param(LAB_PAIR, set_in("access", operator_cidrs=OPERATORS[1:]), id="operators"),
+    pytest.param(LAB_PAIR, alpha(cidrs=["172.16.101.0/24", *DESTINATIONS[1:]]), id="destinations"),
 ]
 
 
