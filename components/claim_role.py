@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -23,11 +23,15 @@ _ASSUME = {
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimRoleArgs:
-    """Whose role. `instance`: a mark of what its instance is made from; `hooks`: of the role, for when that changes."""
+    """Whose role. `instance`: a mark of what its instance is made from; `hooks`: of the role, for when that changes.
+
+    `after`: what has to be there ahead of a change.
+    """
 
     proxy_name: str
     instance: str
     hooks: pulumi.ResourceHookBinding | None
+    after: Sequence[pulumi.Resource]
     tags: Mapping[str, str]
 
 
@@ -50,7 +54,7 @@ class ClaimRole(pulumi.ComponentResource):
             description=f"Causeway: {args.proxy_name} claims the addresses of its pair",
             assume_role_policy=json.dumps(_ASSUME),
             tags={**tags, MARK: args.instance},
-            opts=pulumi.ResourceOptions(parent=self, hooks=args.hooks),
+            opts=pulumi.ResourceOptions(parent=self, hooks=args.hooks, depends_on=list(args.after)),
         )
         profile = aws.iam.InstanceProfile(f"{name}-profile", role=self._role.name, tags=tags, opts=child)
         self.profile_name = profile.name

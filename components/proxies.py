@@ -102,18 +102,16 @@ class Proxies(pulumi.ComponentResource):
     def _make_pair(self, name: str, plan: PairPlan) -> _Made:
         shared = self._make_shared(name, plan)
         spread = self._make_spread(name, plan)
-        roles = [self._make_role(proxy) for proxy in plan.proxies]
-        hosts = [
-            self._make_host(proxy, spread, role) for proxy, role in zip(plan.proxies, roles, strict=True)
-        ]
-        for host in hosts:
-            tenants = self._args.plan.tenants_of(plan.number)
-            self.user_enis[host.plan.name] = {
+        tenants = self._args.plan.tenants_of(plan.number)
+        before: Sequence[pulumi.Resource] = ()
+        hosts, configured = [], []
+        for proxy in plan.proxies:
+            role = self._make_role(proxy, before)
+            host = self._make_host(proxy, spread, role)
+            self.user_enis[proxy.name] = {
                 tenant.name: self._make_eni(host, tenant, shared) for tenant in tenants
             }
-        before: Sequence[pulumi.Resource] = ()
-        configured = []
-        for host, role in zip(hosts, roles, strict=True):
+            hosts.append(host)
             configured.append(self._configure(host, role, shared, before))
             before = configured[-1].done
         first = configured[0]
@@ -151,7 +149,12 @@ class Proxies(pulumi.ComponentResource):
         name_in_aws: pulumi.Output[str] = group.name
         return name_in_aws
 
-    def _make_role(self, proxy: HostPlan) -> ClaimRole:
+    def _make_role(self, proxy: HostPlan, before: Sequence[pulumi.Resource]) -> ClaimRole:
+        """`before`: what ends the turn of the proxy before, for which the role's hook waits.
+
+        So does the engine, once there was such a proxy: hooks that wait each keep one of its workers, and as many pairs
+        as workers would wait for ever. The first two proxies of a pair are made side by side.
+        """
         plan = self._args.plan
         peer = plan.peer_of(proxy)
         role_args = ClaimRoleArgs(
@@ -160,6 +163,7 @@ class Proxies(pulumi.ComponentResource):
             hooks=None
             if peer is None
             else self._replacements.of_role(proxy.name, peer.name if proxy.side else None),
+            after=before if proxy.name in self._args.previous.proxies else (),
             tags=plan.tags,
         )
         return ClaimRole(proxy.name, role_args, self._child)

@@ -13,7 +13,7 @@ from components.access import OperatorAccess
 from components.host import Host
 from components.previous import Login
 from components.way_in import Done, NoAnswerError, NoWayInError, RefusedError, WayIn
-from tests.unit.program import LAB_PAIR, LAB_SINGLE, Configuration, become_pair, graph_of, run_stack
+from tests.unit.program import COMMAND, LAB_PAIR, LAB_SINGLE, Configuration, become_pair, graph_of, run_stack
 from tests.unit.program_rules_pair import ROLE
 from tests.unit.pulumi_mocks import Hook
 
@@ -214,6 +214,16 @@ def test_what_changes_an_instance_changes_the_mark_of_its_role(change: object) -
         profile = f"aws:iam/instanceProfile:InstanceProfile::{proxy}-profile"
         assert profile in after.resources[instance]["dependsOn"]
         assert key in after.resources[profile]["dependsOn"]
+
+
+def test_the_engine_waits_for_the_turn_before_and_not_a_worker_of_it() -> None:
+    """Of a pair that is there: hooks that wait keep a worker each, and there are as many as the machine's cores say."""
+    key, ready = f"{ROLE}::proxy-1-role", f"{COMMAND}::proxy-0-ready"
+    assert ready not in graph_of(LAB_PAIR).resources[key].get("dependsOn", ()), (
+        "the first two are made side by side"
+    )
+    again = run_stack(LAB_SINGLE, change=become_pair, previous=graph_of(LAB_PAIR).outputs)
+    assert ready in again.resources[key]["dependsOn"]
 
 
 def test_no_hook_stands_in_the_way_of_destroying_a_stack() -> None:
