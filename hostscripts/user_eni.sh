@@ -85,9 +85,18 @@ nics_were_moved_in() {
   for row in "${ROWS[@]}"; do
     read -r mac namespace device <<<"$row"
     [[ " ${INSIDE} ${ABSENT[*]} " != *" $mac "* ]] || continue
+    no_service_keeps_the_one_before "$namespace"
     if nic_is_moved_in "$mac" "$namespace" "$device"; then moved=0; else ABSENT+=("$mac"); fi
   done
   return "$moved"
+}
+
+# A conntrackd that was started in a namespace of this name that is no more keeps that one there, and the NIC in it.
+no_service_keeps_the_one_before() {
+  local service=causeway-sync@$1.service pid
+  [[ -f $RUN/sync/$1.conf ]] || return 0
+  pid=$(systemctl show --property=Id,MainPID,ActiveState "$service" | sed -n 's/^MainPID=//p')
+  [[ ! -e $ROOT/proc/$pid/ns/net || $ROOT/proc/$pid/ns/net -ef $ROOT/run/netns/$1 ]] || run systemctl stop "$service"
 }
 
 nic_is_moved_in() {

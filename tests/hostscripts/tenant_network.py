@@ -37,16 +37,26 @@ NAT: dict[str, Any] = {
     "overlay": "10.0.0.0/24",
     "snat_to": "172.16.101.10",
 }
+
+
+def far_end(name: str) -> str:
+    """Makes a namespace that does not look for IPv6 routers by itself: such packets would be among those counted."""
+    return f"""
+ip netns add {name}
+ip netns exec {name} bash -c 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'
+"""
+
+
 NIC = f"""
-ip netns add user
+{far_end("user")}
 ip link add ens6 address {MAC} mtu 1500 type veth peer name wire mtu 9001 netns user
 ip -n user addr add 172.16.101.4/24 dev wire
 ip -n user addr add 172.16.101.5/24 dev wire
 ip -n user link set wire up
 ip -n user link set lo up
 """
-TUNNEL = """
-ip netns add func
+TUNNEL = f"""
+{far_end("func")}
 ip -n tenant-alpha link add mgre1 mtu 8973 type veth peer name mgre1 mtu 8973 netns func
 ip -n tenant-alpha addr add 10.0.0.4/24 dev mgre1
 ip -n tenant-alpha link set mgre1 up

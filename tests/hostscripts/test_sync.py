@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from tests.hostscripts.sandbox import Sandbox
-from tests.hostscripts.tenant_network import FORWARD, NAT, TUNNEL, USER_ENI, dropped, nic_is_plugged, tenants
+from tests.hostscripts.tenant_network import (
+    FORWARD,
+    MAC,
+    NAT,
+    TUNNEL,
+    USER_ENI,
+    dropped,
+    far_end,
+    nic_is_plugged,
+    tenants,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -19,10 +29,8 @@ SYNC: dict[str, Any] = {
     "address": "169.254.254.1",
     "peer": "169.254.254.2",
 }
-# The other end does not look for IPv6 routers by itself, which would be among the packets that a test counts.
-LINK = """
-ip netns add other
-ip netns exec other bash -c 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'
+LINK = f"""
+{far_end("other")}
 ip -n tenant-alpha link add sync1 type veth peer name sync1 netns other
 ip -n tenant-alpha addr add 169.254.254.1/30 dev sync1; ip -n tenant-alpha link set dev sync1 up
 ip -n other addr add 169.254.254.2/30 dev sync1; ip -n other link set dev sync1 up
@@ -82,6 +90,17 @@ def test_what_is_damaged_by_hand_is_mended(proxy: Sandbox, damage: str) -> None:
     proxy.apply("sync", tenants(SYNC))
     assert asked(proxy) == ["restart causeway-sync@tenant-alpha.service"]
     assert proxy.apply("sync", tenants(SYNC)) == ["unchanged"]
+
+
+@pytest.mark.parametrize("again", ["true", "ip netns add tenant-alpha"])
+def test_a_service_lets_go_of_a_namespace_that_is_no_more(proxy: Sandbox, again: str) -> None:
+    """With it goes the NIC, which the kernel of a proxy gives back then; that of a sandbox has died with it."""
+    proxy.apply("sync", tenants(SYNC))
+    asked(proxy)
+    proxy.run(f"ip netns delete tenant-alpha; {again}")
+    said = proxy.apply("user_eni", tenants(USER_ENI), ok=False)
+    assert f"waited in vain for a NIC with MAC {MAC}" in said
+    assert asked(proxy) == ["stop causeway-sync@tenant-alpha.service"]
 
 
 def test_a_tenant_that_is_gone_leaves_nothing(proxy: Sandbox) -> None:
