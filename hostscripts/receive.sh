@@ -35,11 +35,27 @@ receive_file() {
 
 # The files are in place and the host is what the state of CONCERN says, also after a power failure: a kernel writes
 # a new file's name within seconds, but its content only after half a minute.
+#
+# One that fails leaves the host as it was told before, as its stack goes on to say: who takes the change back has no
+# command to send. That is where the state alone is new; with another script the old one may not fit the host's library.
 apply_concern() {
-  local received=${#causeway_incoming[@]} root=${CAUSEWAY_ROOT:-}
+  local received=${#causeway_incoming[@]} root=${CAUSEWAY_ROOT:-} status=0 state before=''
+  state=$root/etc/causeway/$1.json
+  [[ ${causeway_incoming[*]} != "0600 $state" || ! -s $state ]] || before=$(<"$state")
   causeway_files_are_installed
-  CAUSEWAY_RECEIVED=$received timeout --kill-after=10 570 "$root/opt/causeway/apply" "$1"
+  causeway_applies "$received" "$1" || status=$?
+  if ((status != 0)) && [[ -n $before ]]; then
+    echo "causeway: error: $1 was not applied; this host goes back to what it was told before" >&2
+    (umask 077 && printf '%s\n' "$before" >"$state.incoming.$$")
+    mv -f "$state.incoming.$$" "$state"
+    causeway_applies 1 "$1" || echo "causeway: error: nor is it as it was before; see: python -m ops status" >&2
+  fi
   sync --file-system "$root/opt/causeway" "$root/etc/causeway"
+  return "$status"
+}
+
+causeway_applies() {
+  CAUSEWAY_RECEIVED=$1 timeout --kill-after=10 570 "${CAUSEWAY_ROOT:-}/opt/causeway/apply" "$2"
 }
 
 causeway_incoming=()

@@ -108,7 +108,40 @@ def test_what_was_applied_survives_a_power_failure(host: StubHost) -> None:
 
 def test_what_failed_fails(host: StubHost) -> None:
     send(host, text_of({**FILES, "/opt/causeway/apply": ("0755", "#!/bin/bash\nexit 3\n")}), ok=False)
-    assert host.done() == []
+
+
+PICKY = """#!/bin/bash
+state=$CAUSEWAY_ROOT/etc/causeway/routes.json
+cat "$state" >>"$CAUSEWAY_ROOT/done"
+! grep -q bad "$state"
+"""
+
+
+def picky(state: str) -> dict[str, tuple[str, str]]:
+    """With an apply that cannot do everything, and says what it was given."""
+    return {
+        **FILES,
+        "/opt/causeway/apply": ("0755", PICKY),
+        "/etc/causeway/routes.json": ("0600", f"{state}\n"),
+    }
+
+
+def test_who_cannot_do_it_goes_back_to_what_it_was_told_before(host: StubHost) -> None:
+    """The stack does not know of the new state, and would send nothing if the change were taken back."""
+    send(host, text_of(picky("good")))
+    said = send(host, text_of(picky("bad")), ok=False)
+    assert "goes back to what it was told before" in said
+    assert files_on(host) == picky("good")
+    assert [line for line in host.done() if not line.startswith("sync")] == ["good", "bad", "good"]
+
+
+def test_what_is_told_first_stays_and_so_does_a_new_script(host: StubHost) -> None:
+    """Nothing to go back to; and an old script may not fit what others have brought meanwhile."""
+    assert "goes back" not in send(host, text_of(picky("bad")), ok=False)
+    send(host, text_of(picky("good")))
+    newer = {**picky("bad"), "/opt/causeway/lib.sh": ("0644", "# newer\n")}
+    assert "goes back" not in send(host, text_of(newer), ok=False)
+    assert files_on(host) == newer
 
 
 def test_a_script_that_cannot_run_is_mended(host: StubHost) -> None:
