@@ -31,7 +31,8 @@
 #   - GRE has exactly a key: no checksum, no sequence number, and IPv4 inside;
 #   - where there are many peers, or it is a sync link: its outer source, key and inner source belong together;
 #   - where there is one: its outer source and key are the remote's.
-# A func host forwards no packet of a tunnel to anybody.
+# A func host forwards no packet of a tunnel to anybody, and has none of its own tunnels' in its connection table. (A proxy's
+# root namespace has no such table.)
 # Into a func host's tunnel goes only what has the host's own overlay address, after any SNAT. All else is counted, but
 # for the kernel's own search for IPv6 routers, which goes on for ever and says nothing of anybody.
 
@@ -91,6 +92,21 @@ readonly FORWARD_NO_TUNNEL="
     meta l4proto { gre, 4 } counter name dropped drop
     udp dport $FOU_PORT counter name dropped drop
   }"
+# Connections of all tenants' containers are in one table there. When one of them has filled it, the outer packets of new flows
+# would be refused, whoever's is inside. (With the protocol ahead of @th, nft 1.0.6 cannot list what it has loaded.)
+readonly NOT_TRACKED="
+  chain not_tracked_in {
+    type filter hook prerouting priority raw; policy accept;
+    ip saddr . @th,32,32 @remotes meta l4proto gre notrack
+    ip saddr . @th,96,32 @remotes udp dport $FOU_PORT notrack
+    meta l4proto 4 ip saddr @ipip_remotes notrack
+  }
+  chain not_tracked_out {
+    type filter hook output priority raw; policy accept;
+    ip daddr . @th,32,32 @remotes meta l4proto gre notrack
+    ip daddr . @th,96,32 @remotes udp dport $FOU_PORT notrack
+    meta l4proto 4 ip daddr @ipip_remotes notrack
+  }"
 # A proxy's root namespace has a leg in no tenant, and forwards nothing even if someone switches ip_forward on.
 readonly NEVER_FORWARD='
   chain forward {
@@ -118,7 +134,7 @@ all_is_reconciled() {
   state 'tunnel_kind, (.own // .local | address), (.tunnels[] | .namespace | select(.) | namespace)'
   kind=${ROWS[0]} underlay=${ROWS[1]} ROWS=("${ROWS[@]:2}")
   nic_with_address_is_there "$underlay"
-  if ((${#ROWS[@]})); then guard+=$NEVER_FORWARD; else guard+=$FORWARD_NO_TUNNEL; fi
+  if ((${#ROWS[@]})); then guard+=$NEVER_FORWARD; else guard+=$FORWARD_NO_TUNNEL$NOT_TRACKED; fi
   networkd_ignores tunnels 'Name=mgre* sync* gre0 gretap0 erspan0 tunl0'
   for namespace in "${ROWS[@]}"; do
     namespace_is_there "$namespace" || ABSENT+=("$namespace")

@@ -142,6 +142,56 @@ def test_a_func_host_believes_its_remote_only(sandbox: Sandbox) -> None:
     assert not believed(sandbox, "192.168.80.8", gre("172.16.101.4", key=2))
 
 
+# From a socket of the protocol, which FOU's port need not be open for.
+SEND_OUTER = """
+import socket, sys
+source, to, protocol, text = sys.argv[1:]
+kind = socket.SOCK_DGRAM if protocol == "17" else socket.SOCK_RAW
+outer = socket.socket(socket.AF_INET, kind, int(protocol))
+outer.bind((source, 0))
+outer.sendto(bytes.fromhex(text), (to, 4754 if protocol == "17" else 0))
+"""
+# Both ways: which of them conntrack knows nothing of.
+TRACKING = """
+nft 'add table ip tracking; add counter ip tracking untracked; add counter ip tracking tracked
+     add chain ip tracking in { type filter hook input priority 20; }
+     add chain ip tracking out { type filter hook output priority 20; }
+     add rule ip tracking in ip protocol != icmp ct state untracked counter name untracked
+     add rule ip tracking in ip protocol != icmp ct state != untracked counter name tracked
+     add rule ip tracking out ip protocol != icmp ct state untracked counter name untracked
+     add rule ip tracking out ip protocol != icmp ct state != untracked counter name tracked'
+"""
+
+
+def tracking(host: Sandbox) -> dict[str, int]:
+    """Packets by whether conntrack knows them, since the last time."""
+    found = host.json("nft -j reset counters table ip tracking")["nftables"]
+    return {each["counter"]["name"]: each["counter"]["packets"] for each in found if "counter" in each}
+
+
+@pytest.mark.parametrize("kind", ["gre", "gre-fou", "ipip"])
+def test_a_func_hosts_outer_packets_are_in_no_connection_table(sandbox: Sandbox, kind: str) -> None:
+    """Or who fills it with connections of his containers has those of all others refused."""
+    sandbox.run(UNDERLAY)
+    tunnel: dict[str, Any] = {"tenant": "alpha", "namespace": None, "device": "mgre1", "key": 1}
+    tunnel |= {"remote": "192.168.80.8", "address": "10.0.0.3/24", "peers": []}
+    state = {"local": "192.168.4.4", "underlay_mtu": 9001, "tunnel_kind": kind, "tunnels": [tunnel]}
+    sandbox.apply("tunnel", state, ok=None)
+    sandbox.run(TRACKING)
+    protocol = {"gre": "47", "gre-fou": "17", "ipip": "4"}[kind]
+    packet = gre("172.16.101.4")[8:] if kind == "ipip" else gre("172.16.101.4")
+
+    def sent(peer: str) -> dict[str, int]:
+        for namespace, source, to in (("func", peer, "192.168.4.4"), ("", "192.168.4.4", peer)):
+            words = [source, to, protocol, packet.hex()]
+            sandbox.run([sys.executable, "-c", SEND_OUTER, *words], namespace)
+        return tracking(sandbox)
+
+    assert sent("192.168.80.8") == {"untracked": 2, "tracked": 0}
+    assert dropped(sandbox, "causeway_tunnel", "") == 0, "the guard lets it in as before"
+    assert sent("192.168.80.9")["untracked"] == 0, "what is of no tunnel is left alone"
+
+
 FORWARDED = """
 import socket, sys
 for protocol in (47, 4):
