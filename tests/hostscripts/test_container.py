@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from tests.forged_packets import COPIES, FORGE
 from tests.hostscripts.container_network import (
     ALPHA,
     BETA,
@@ -329,6 +332,114 @@ def test_a_container_that_says_to_be_its_gateway_is_counted(host: Sandbox) -> No
     assert dropped(host) > before
 
 
+# ── what routers on the way say ───────────────────────────────────────────────────────────────────────────────────
+
+ROUTER = "9.9.9.9"  # of alpha's network, with an address outside its cidrs
+TALKER = """
+import socket, sys
+talker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+talker.bind((sys.argv[1], int(sys.argv[2])))
+talker.connect(("172.16.101.4", 4789))
+talker.send(b"hello")
+print("sent", flush=True)
+sys.stdin.readline()
+print(talker.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), flush=True)
+"""
+# ROUTER TO END [PORT]: says to TO that what END has sent to the tenant was too long.
+TOO_LONG = f"""{FORGE}
+said_by, to, end, port = (*sys.argv[1:], 4444)[:4]
+about = ip(end, "172.16.101.4", 17, struct.pack("!HHHH", int(port), 4789, 9, 0))
+send(ip(said_by, to, 1, frag_needed(about, 1300)), to)
+"""
+UNKNOWN = f"""{FORGE}
+said_by, to = sys.argv[1:]
+send(ip(said_by, to, 17, struct.pack("!HHHH", 4789, 4444, 9, 0) + b"!"), to)
+"""
+NOTHING, EMSGSIZE = "0", "90"
+
+
+@contextmanager
+def rp_filter_is(host: Sandbox, of_all: int, of_device: int) -> Iterator[None]:
+    """And afterwards as before."""
+    files = [f"{CONF}/{name}/rp_filter" for name in ("all", "mgre1", "mgre2")]
+    before = host.run(["cat", *files]).split()
+    host.run("; ".join(f"echo {of_device if 'mgre' in file else of_all} >{file}" for file in files))
+    try:
+        yield
+    finally:
+        host.run("; ".join(f"echo {value} >{file}" for value, file in zip(before, files, strict=True)))
+
+
+def heard(
+    host: Sandbox, talker: str, source: str, said: list[str], sender: str = "alpha", port: int = 4444
+) -> str:
+    """The error that a socket of the talker's has, connected to the tenant, once that was said."""
+    # So that the tenant itself does not say that nobody listens.
+    quiet = "add table ip quiet; add chain ip quiet in { type filter hook input priority 0; policy drop; }"
+    host.run(f"nft '{quiet}'", "alpha")
+    try:
+        process = host.start([sys.executable, "-c", TALKER, source, str(port)], talker)
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == "sent\n"
+        host.run([sys.executable, "-c", *said], sender)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        return process.stdout.readline().strip()
+    finally:
+        host.run("nft delete table ip quiet", "alpha")
+
+
+@pytest.mark.parametrize("of_device", [0, 1, 2])
+@pytest.mark.parametrize("of_all", [0, 1, 2])
+def test_a_router_of_the_tenants_is_heard_whatever_its_address(
+    host: Sandbox, of_all: int, of_device: int
+) -> None:
+    said = [TOO_LONG, ROUTER, "10.0.0.3", "10.0.0.3"]
+    with rp_filter_is(host, of_all, of_device):
+        assert heard(host, "a1", "10.88.0.5", said) == EMSGSIZE
+        assert heard(host, "", "10.0.0.3", [*said, "4445"], port=4445) == EMSGSIZE
+
+
+@pytest.mark.parametrize(
+    ("sender", "words"),
+    [
+        pytest.param("beta", [TOO_LONG, ROUTER, "10.0.1.3", "10.0.0.3"], id="by another tenant"),
+        pytest.param(
+            "beta", [TOO_LONG, ROUTER, "10.0.0.3", "10.0.0.3"], id="by another tenant, to alpha's end"
+        ),
+        pytest.param("alpha", [TOO_LONG, ROUTER, "10.88.0.5", "10.88.0.5"], id="to the container itself"),
+        pytest.param("alpha", [TOO_LONG, ROUTER, "10.0.0.3", "192.168.80.8"], id="of what the host has sent"),
+        pytest.param("alpha", [UNKNOWN, ROUTER, "10.0.0.3"], id="no error"),
+        pytest.param("alpha", [UNKNOWN, "192.168.80.1", "10.0.0.3"], id="as the platform"),
+        pytest.param("alpha", [UNKNOWN, "10.88.0.6", "10.0.0.3"], id="as a container"),
+    ],
+)
+def test_anything_else_from_there_is_dropped_and_counted(
+    host: Sandbox, sender: str, words: list[str]
+) -> None:
+    """By our own filter, as rp_filter lets it pass."""
+    host.run("ip -n alpha route add 10.88.0.0/16 via 10.0.0.3; ip -n beta route add 10.0.0.3 via 10.0.1.3")
+    before = dropped(host)
+    with rp_filter_is(host, 0, 0):
+        assert heard(host, "a1", "10.88.0.5", words, sender=sender) == NOTHING
+    # What alpha's own stack says of other packets may be counted too.
+    assert dropped(host) >= before + COPIES
+    host.run("ip -n alpha route del 10.88.0.0/16; ip -n beta route del 10.0.0.3")
+
+
+def test_pods_hear_of_errors_though_the_platform_filters_strictly(own_host: Sandbox) -> None:
+    host = own_host
+    host.run("echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv4/conf/all/rp_filter")
+    host.run(
+        "nft 'add table ip agent; add chain ip agent post { type nat hook postrouting priority 100; };"
+        " add rule ip agent post ip saddr 172.18.0.0/16 oifname mgre1 masquerade'"
+    )
+    host.apply("container", container_state(ALPHA, BETA, pods="172.18.0.0/16"))
+    host.apply("routes", {"routes": [route("alpha", 1, shared=False)]})
+    assert heard(host, "stranger", "172.18.0.2", [TOO_LONG, ROUTER, "10.0.0.3", "10.0.0.3"]) == EMSGSIZE
+
+
 # ── coming, going, mending ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -364,6 +475,7 @@ EVERYTHING = "ip -d rule; ip -4 -d route show table all; nft -s list ruleset; ip
 
 
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
+CONF = "/proc/sys/net/ipv4/conf"
 
 
 @pytest.mark.parametrize(
@@ -386,7 +498,11 @@ FORWARD = "/proc/sys/net/ipv4/ip_forward"
         ),
         ("nft delete table arp causeway_arp", "container: nft table causeway_arp replaced"),
         ("ip rule flush; ip rule add pref 32766 lookup main", "routes: ip rule add pref 201 iif cw-alpha"),
-        ("ip route flush table 201000001", "routes: ip route replace prohibit default table 201000001"),
+        (
+            "ip route flush table 201000001",
+            "routes: ip route replace prohibit default table 201000001 metric 1",
+        ),
+        (f"echo 1 >{CONF}/mgre1/rp_filter", "routes: sysctl net/ipv4/conf/mgre1/rp_filter=2 (was 1)"),
         (f"echo 0 >{FORWARD}", ""),
         (f"echo 1 >{FORWARD}; echo 0 >{FORWARD}", "routes: sysctl net/ipv4/conf/mgre1/forwarding=1"),
     ],
