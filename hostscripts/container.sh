@@ -17,6 +17,8 @@
 #   - nobody else's packets enter a tunnel, or reach a bridge, by being forwarded, but for those of `pods`.
 #   - ARP, which no other filter sees, makes neighbour entries for who has an address of the bridge's range.
 # All else is counted in `dropped`. What neither comes from a bridge or tunnel nor goes to one is none of our business.
+# Connections that began before any of this was there, at a boot or ahead of the first apply, are not believed: they have no
+# SNAT, and the kernel adds none to what it knows.
 # Applied ahead of the tunnels, so that none is open without it; the way itself is opened by routes. A bridge that is there
 # already, as where a container came first, is used; one that somebody else has made is never deleted.
 
@@ -29,6 +31,9 @@ readonly GROUP=201 # of devices: the bridges that we made
 readonly MOST_MACS=4096
 SETS_COUNT=yes
 
+# What containers begin is in a zone of connection tracking of its own, and so another connection than the same one of before.
+# What comes back, to addresses of the host's, is in none.
+readonly IN_ZONE=' ct original zone set 201'
 # Ahead of connection tracking, which knows addresses, but not who has sent what.
 readonly CHAINS='
   chain prerouting {
@@ -38,7 +43,7 @@ readonly CHAINS='
   }
   chain from_containers {
     iifname . ip saddr @gateways counter name dropped drop
-    iifname . ip saddr @homes iifname . ip daddr @reached return
+    iifname . ip saddr @homes iifname . ip daddr @reached'"$IN_ZONE"' return
     counter name dropped drop
   }
   chain from_tunnels {
@@ -124,7 +129,8 @@ main() {
 # Of main's bridges, and of the tunnels, which are ROWS.
 tenants_are_apart() {
   local row bridge cidr gateway device source destinations
-  local pods=() homes=() gateways=() reached=() ends=() ways=() overlays=() containers=()
+  local pods=() homes=() gateways=() reached=() ends=() ways=() overlays=() containers=() chains=$CHAINS
+  ! connections_are_in_no_zone || chains=${chains/$IN_ZONE/}
   [[ $1 == - ]] || pods=("$1")
   for row in "${ROWS[@]}"; do
     read -r device source <<<"$row"
@@ -152,10 +158,16 @@ $(
     set_of 'map overlays' 'typeof oifname : ip saddr;' "${overlays[@]}"
     set_of 'set containers' 'type ipv4_addr; flags interval;' "${containers[@]}"
     set_of 'set pods' 'type ipv4_addr; flags interval;' "${pods[@]}"
-  )$CHAINS"
+  )$chains"
   table_is arp causeway_arp "
   counter dropped { }
 $(set_of 'set homes' 'typeof iifname . arp saddr ip; flags interval;' "${homes[@]}")$ARP_CHAINS"
+}
+
+# Where an earlier version has applied since the boot: those that are open would be others, and cut.
+connections_are_in_no_zone() {
+  local record=$RUN/tables/root.causeway_container
+  [[ -f $record && $(<"$record") != *"$IN_ZONE"* ]]
 }
 
 # set_of NAME PROPERTIES ELEMENT…: an empty one has no list, which nft would not read.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from tests.forged_packets import COPIES, FORGE
 from tests.hostscripts.container_network import (
     ALPHA,
     BETA,
+    HOST,
     ROUTES,
     TUNNELS,
     USER_ADDRESS,
@@ -21,8 +23,10 @@ from tests.hostscripts.container_network import (
     containers,
     host_is_built,
     route,
+    tenant_is_there,
 )
 from tests.hostscripts.sandbox import Sandbox
+from tests.hostscripts.tenant_network import UDP_SERVER, UDP_TALKER
 from tests.hostscripts.waiting import wait_until
 
 PING = """
@@ -558,6 +562,69 @@ def test_a_container_that_is_there_first_gets_its_way(sandbox: Sandbox) -> None:
     host.apply("container", container_state(BETA))
     assert "cw-gamma" in host.run("ip link"), "not ours, so it stays"
     assert no_way(host, "g1", USER_ADDRESS)
+
+
+# The runtime has its own chains, so that connections are tracked, and forwards everything.
+RUNTIME = """
+ip link add cw-alpha mtu 8973 type bridge; ip addr add 10.88.0.1/24 dev cw-alpha; ip link set cw-alpha up
+echo 1 >/proc/sys/net/ipv4/ip_forward
+nft 'add table ip engine; add chain ip engine post { type nat hook postrouting priority 100; };
+     add rule ip engine post ip saddr 172.18.0.0/16 oifname != br-other masquerade'
+"""
+
+
+def talks(host: Sandbox) -> subprocess.Popen[str]:
+    """A UDP flow from a1 that never pauses, to where alpha says who is seen."""
+    server = UDP_SERVER.replace('("", 8080)', f'("{USER_ADDRESS}", 8081)')
+    host.start([sys.executable, "-c", server], "alpha")
+    client = UDP_TALKER.replace("8080", "8081")
+    return host.start(["timeout", "5", sys.executable, "-c", client, USER_ADDRESS], "a1")
+
+
+def is_on_its_way(host: Sandbox) -> bool:
+    """By the host's own default route, with the container's address."""
+    return "src=10.88.0.5 dst=172.16.101.4" in host.run("conntrack -L -p udp 2>/dev/null")
+
+
+def test_a_flow_that_began_before_there_was_anything_gets_its_way(sandbox: Sandbox) -> None:
+    """At a boot, or ahead of the first apply; else it would go on without SNAT for as long as it sends."""
+    host = sandbox
+    host.run(HOST + RUNTIME)
+    tenant_is_there(host, "alpha", 1)
+    container_is_there(host, "a1", "cw-alpha", "10.88.0.5/24", "10.88.0.1")
+    talker = talks(host)
+    wait_until("it sends", lambda: is_on_its_way(host))
+    host.apply("container", container_state(ALPHA, tunnels=TUNNELS[:1]))
+    host.apply("routes", {"routes": [route("alpha", 1)]})
+    assert talker.stdout
+    assert talker.stdout.readline() == "10.0.0.3\n"
+
+
+def test_where_an_earlier_version_has_applied_open_connections_go_on(own_host: Sandbox) -> None:
+    """It had containers' connections in no zone, and they stay there until a boot."""
+    host = own_host
+    zone = "ct original zone set 201"
+    host.run(
+        f'cd /run/root/opt/causeway; cp container.sh now; sed -i "s/ {zone}//" container.sh; nft flush ruleset;'
+        " rm -r /run/root/run/causeway/tables"
+    )
+    host.apply("container", container_state(ALPHA, BETA))
+    assert zone not in host.run("nft list ruleset")
+    talk = host.start(["bash", "-c", f"exec 3<>/dev/tcp/{USER_ADDRESS}/8080; cat <&3 & cat >&3"], "a1")
+    assert talk.stdin
+    assert talk.stdout
+    assert talk.stdout.readline() == "alpha 10.0.0.3\n"
+    host.run("mv /run/root/opt/causeway/now /run/root/opt/causeway/container.sh")
+    host.apply("container", container_state(ALPHA, BETA, pods="172.18.0.0/16"))
+    assert host.run(CHECK) == ""
+    talk.stdin.write("still here\n")
+    talk.stdin.flush()
+    assert talk.stdout.readline() == "still here\n"
+    assert zone not in host.run("nft list ruleset")
+    host.run("nft flush ruleset; rm -r /run/root/run/causeway")
+    host.apply("container", container_state(ALPHA, BETA))
+    assert zone in host.run("nft list ruleset")
+    assert answer(host, "a1", USER_ADDRESS) == "alpha 10.0.0.3"
 
 
 def test_another_range_takes_the_place_of_the_former(own_host: Sandbox) -> None:
