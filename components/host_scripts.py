@@ -68,6 +68,7 @@ COMMON = (
 )
 EXTRA: Mapping[Concern, Sequence[HostFile]] = {
     Concern.INPUT: (_unit("causeway-input.service"),),
+    Concern.CONTAINER: (_unit("causeway-container.service"),),
     Concern.TUNNEL: (_script("tunnel_peers.sh", "0644"),),
     Concern.SYNC: (_unit("causeway-sync@.service"), _script("pair")),
     Concern.PAIR: (

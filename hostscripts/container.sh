@@ -19,8 +19,10 @@
 # All else is counted in `dropped`. What neither comes from a bridge or tunnel nor goes to one is none of our business.
 # Connections that began before any of this was there, at a boot or ahead of the first apply, are not believed: they have no
 # SNAT, and the kernel adds none to what it knows.
-# Applied ahead of the tunnels, so that none is open without it; the way itself is opened by routes. A bridge that is there
-# already, as where a container came first, is used; one that somebody else has made is never deleted.
+# Applied ahead of the tunnels, so that none is open without it, and at boot, by causeway-container.service, ahead of any
+# runtime: until all is applied its containers would reach what the host does, such as the metadata service. The way itself is
+# opened by routes. A bridge that is there already, as where a container came first, is used; one that somebody else has made is
+# never deleted.
 
 # shellcheck source=hostscripts/lib.sh
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
@@ -129,8 +131,7 @@ main() {
 # Of main's bridges, and of the tunnels, which are ROWS.
 tenants_are_apart() {
   local row bridge cidr gateway device source destinations
-  local pods=() homes=() gateways=() reached=() ends=() ways=() overlays=() containers=() chains=$CHAINS
-  ! connections_are_in_no_zone || chains=${chains/$IN_ZONE/}
+  local pods=() homes=() gateways=() reached=() ends=() ways=() overlays=() containers=() table arp_table
   [[ $1 == - ]] || pods=("$1")
   for row in "${ROWS[@]}"; do
     read -r device source <<<"$row"
@@ -147,7 +148,7 @@ tenants_are_apart() {
     ways+=("\"$bridge\" . \"$device\"" "\"$bridge\" . \"$bridge\"")
     containers+=("$cidr")
   done
-  table_is inet causeway_container "
+  table="
   counter dropped { }
 $(
     set_of 'set homes' 'typeof iifname . ip saddr; flags interval;' "${homes[@]}"
@@ -158,10 +159,14 @@ $(
     set_of 'map overlays' 'typeof oifname : ip saddr;' "${overlays[@]}"
     set_of 'set containers' 'type ipv4_addr; flags interval;' "${containers[@]}"
     set_of 'set pods' 'type ipv4_addr; flags interval;' "${pods[@]}"
-  )$chains"
-  table_is arp causeway_arp "
+  )$CHAINS"
+  arp_table="
   counter dropped { }
 $(set_of 'set homes' 'typeof iifname . arp saddr ip; flags interval;' "${homes[@]}")$ARP_CHAINS"
+  stands_at_boot "$(whole_table inet causeway_container "$table" && whole_table arp causeway_arp "$arp_table")"
+  ! connections_are_in_no_zone || table=${table/$IN_ZONE/}
+  table_is inet causeway_container "$table"
+  table_is arp causeway_arp "$arp_table"
 }
 
 # Where an earlier version has applied since the boot: those that are open would be others, and cut.

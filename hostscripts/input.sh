@@ -13,8 +13,6 @@
 # shellcheck source=hostscripts/lib.sh
 source "${CAUSEWAY_ROOT:-}/opt/causeway/lib.sh"
 
-readonly AT_BOOT=$ETC/input.nft
-
 main() {
   local local_address func_subnet mac device
   state '(.local | address), (.func_subnet | network), (.user_enis[] | mac)'
@@ -41,19 +39,7 @@ only_primary_nic_is_open() {
     counter name dropped
   }"
   table_is inet causeway_input "$table"
-  stands_at_boot "table inet causeway_input
-delete table inet causeway_input
-table inet causeway_input {$table
-}
-"
-}
-
-stands_at_boot() {
-  ! file_says "$AT_BOOT" "$1" || return 0
-  changed "${AT_BOOT#"$ROOT"} written"
-  is_for_real || return 0
-  printf '%s' "$1" >"$AT_BOOT.new"
-  mv "$AT_BOOT.new" "$AT_BOOT"
+  stands_at_boot "$(whole_table inet causeway_input "$table")"
 }
 
 start "$@"

@@ -367,10 +367,10 @@ table_is_as_left() {
 # table_is_replaced FAMILY NAME BODY [COMMANDS]: one transaction, together with the commands that fill its sets, so
 # that no packet meets a half-made table.
 table_is_replaced() {
-  local table="$1 $2" record=$RUN/tables/${NAMESPACE:-root}.$2 now
+  local record=$RUN/tables/${NAMESPACE:-root}.$2 now
   changed "${NAMESPACE:+$NAMESPACE: }nft table $2 replaced"
   is_for_real || return 0
-  printf '%s\n' "table $table" "delete table $table" "table $table {" "$3" "}" "${4:-}" | nft -f -
+  { whole_table "$1" "$2" "$3" && printf '%s\n' "${4:-}"; } | nft -f -
   now=$(table_is_listed "$1" "$2")
   [[ -d $RUN/tables ]] || mkdir -p "$RUN/tables"
   printf '%s\x1e%s' "$3" "$now" >"$record"
@@ -385,6 +385,19 @@ table_is_gone() {
   changed "${NAMESPACE:+$NAMESPACE: }nft table $2 deleted"
   ! is_for_real || nft delete table "$1" "$2"
 }
+
+# stands_at_boot COMMANDS: nft is given them at boot, ahead of the network, by causeway-CONCERN.service.
+stands_at_boot() {
+  local file=$ETC/$CONCERN.nft
+  ! file_says "$file" "$1"$'\n' || return 0
+  changed "${file#"$ROOT"} written"
+  is_for_real || return 0
+  printf '%s\n' "$1" >"$file.new"
+  mv "$file.new" "$file"
+}
+
+# whole_table FAMILY NAME BODY: commands that make it so, whether it is there or not.
+whole_table() { printf '%s\n' "table $1 $2" "delete table $1 $2" "table $1 $2 {" "$3" "}"; }
 
 # ── instance metadata ─────────────────────────────────────────────────────────────────────────────────────────────
 

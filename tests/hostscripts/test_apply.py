@@ -90,12 +90,16 @@ def test_what_cannot_be_applied_is_said(stub_host: StubHost, name: str, says: st
     assert says in stub_host.apply(name, ok=False)
 
 
-def test_the_boot_unit_is_enabled_once(stub_host: StubHost) -> None:
-    unit = stub_host.root / "etc/systemd/system/causeway.service"
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [("causeway", "multi-user"), ("causeway-input", "sysinit"), ("causeway-container", "sysinit")],
+)
+def test_a_boot_unit_is_enabled_once(stub_host: StubHost, name: str, target: str) -> None:
+    unit = stub_host.root / f"etc/systemd/system/{name}.service"
     unit.write_text("[Unit]\n")
     concern_does(stub_host, "packages", "true")
-    assert "ln -sf ../causeway.service" in stub_host.apply()
-    link = unit.parent / "multi-user.target.wants/causeway.service"
+    assert f"ln -sf ../{name}.service" in stub_host.apply()
+    link = unit.parent / f"{target}.target.wants/{name}.service"
     assert link.resolve() == unit
     assert stub_host.apply() == "causeway: packages: unchanged\n"
 

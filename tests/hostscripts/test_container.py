@@ -23,6 +23,7 @@ from tests.hostscripts.container_network import (
     containers,
     host_is_built,
     route,
+    serve,
     tenant_is_there,
 )
 from tests.hostscripts.sandbox import Sandbox
@@ -596,6 +597,36 @@ def test_a_flow_that_began_before_there_was_anything_gets_its_way(sandbox: Sandb
     wait_until("it sends", lambda: is_on_its_way(host))
     host.apply("container", container_state(ALPHA, tunnels=TUNNELS[:1]))
     host.apply("routes", {"routes": [route("alpha", 1)]})
+    assert talker.stdout
+    assert talker.stdout.readline() == "10.0.0.3\n"
+
+
+AT_BOOT = "/run/root/etc/causeway/container.nft"
+
+
+def test_a_boot_finds_the_guard_ahead_of_any_runtime(sandbox: Sandbox) -> None:
+    """Until all is applied nobody gets anywhere, though the runtime forwards everything."""
+    host = sandbox
+    host.run(HOST + RUNTIME)
+    container_is_there(host, "a1", "cw-alpha", "10.88.0.5/24", "10.88.0.1")
+    host.run("ip -n platform route add 10.88.0.0/24 via 192.168.80.8")
+    serve(host, "host", "platform")
+    assert answer(host, "a1", "192.168.80.1") == "platform 10.88.0.5", "nothing else is in the way"
+    host.apply("container", container_state(ALPHA, tunnels=TUNNELS[:1]))
+    tables = "nft -s list table inet causeway_container; nft -s list table arp causeway_arp"
+    before = host.run(tables)
+    host.run(f"rm -r /run/root/run/causeway; nft delete table inet causeway_container; nft -f {AT_BOOT}")
+    assert host.run(tables) == before
+    assert no_way(host, "a1", "192.168.80.1")
+    assert no_way(host, "a1", "192.168.80.8")
+    assert dropped(host) > 0
+    tenant_is_there(host, "alpha", 1)
+    talker = talks(host)
+    wait_until("it sends", lambda: dropped(host) > 100)
+    assert not is_on_its_way(host)
+    host.apply("container", container_state(ALPHA, tunnels=TUNNELS[:1]))
+    host.apply("routes", {"routes": [route("alpha", 1)]})
+    assert host.run(CHECK) == ""
     assert talker.stdout
     assert talker.stdout.readline() == "10.0.0.3\n"
 
