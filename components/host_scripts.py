@@ -72,7 +72,10 @@ EXTRA: Mapping[Concern, Sequence[HostFile]] = {
     Concern.TUNNEL: (_script("tunnel_peers.sh", "0644"),),
     Concern.SYNC: (_unit("causeway-sync@.service"), _script("pair")),
     Concern.PAIR: (
-        *(_script(f"pair_{part}.py", "0644") for part in ("watch", "decide", "aws", "path", "netlink")),
+        *(
+            _script(f"pair_{part}.py", "0644")
+            for part in ("watch", "decide", "links", "aws", "path", "netlink")
+        ),
         _script("pair"),
         _unit("causeway-pair.service"),
         _unit("causeway-keepalived.service"),

@@ -66,7 +66,8 @@ class Memory:
     was_whole: bool = False
     last_resort: bool = False  # serves with a broken path
     clean: bool = False  # has nothing of other times to forget
-    informed: bool = False  # knows the connections of now
+    informed: bool = False  # knows the connections of now, but for those `untold`
+    untold: list[str] = field(default_factory=list)  # namespaces whose sync link is silent, or was
     distrust: int = 0
 
 
@@ -114,8 +115,8 @@ class Effects(Protocol):
     def ask(self, address: str) -> None:
         """→ is_answered"""
 
-    def resync(self, active: bool) -> None:
-        """→ resync_has_ended"""
+    def resync(self, active: bool, only: Sequence[str]) -> None:
+        """Of these namespaces, or of all. → resync_has_ended"""
 
     def drop_resync(self) -> None: ...
 
@@ -137,6 +138,7 @@ class Decider:
     seen: list[Seen] = field(init=False)
     keepalived_is: str = "active"  # or what else systemd says
     sync: dict[str, str] = field(default_factory=dict)  # by namespace
+    silent: list[str] = field(default_factory=list)  # where nothing comes from the other one's conntrackd
     has_credentials: bool = False
     broken: str = ""  # the first data path that is
     unready: str = ""  # why it could not take over, its paths being whole
@@ -147,7 +149,8 @@ class Decider:
         self.platform = next(i for i, havip in enumerate(self.havips) if not havip.namespace)
         self.started_at = self.aside_at = self.metadata_at = self.master_at = self.well_at = self.now
         self.heard_at = self.pong_at = self.peer_pong_at = self.asked_at = self.resynced_at = LONG_AGO
-        self.resyncs = False
+        self.resyncs, self.resync_only = False, list[str]()
+        self.unanswered: set[str] = set()  # namespaces that the last resync found silent
         self.resync_again_at = LONG_AGO
         self.woke_at, self.claims_from = self.now, self.now + METADATA_SILENT_S
         self.calm_at = LONG_AGO
@@ -269,17 +272,22 @@ class Decider:
         else:
             self.pong_at = now
 
-    def services_are(self, keepalived: str, sync: dict[str, str], now: float) -> None:
-        """As systemd has them; conntrackd by namespace."""
-        self.now, self.keepalived_is, self.sync = now, keepalived, sync
+    def services_are(self, keepalived: str, sync: dict[str, str], silent: Sequence[str], now: float) -> None:
+        """As systemd has them; conntrackd by namespace. `silent`: those that hear nothing of the other one's."""
+        self.now, self.keepalived_is, self.sync, self.silent = now, keepalived, sync, list(silent)
+        if self.memory.phase != ACTIVE:
+            self.memory.untold = sorted({*self.memory.untold, *silent} & sync.keys())
 
-    def resync_has_ended(self, failed: str, now: float) -> None:
-        """What `Effects.resync` began; `failed`: "" or why it came to nothing."""
+    def resync_has_ended(self, failed: str, silent: Sequence[str], now: float) -> None:
+        """What `Effects.resync` began; `failed`: "" or why it came to nothing. `silent`: who heard nothing, and has
+        forgotten nothing."""
         self.now, self.resyncs = now, False
-        if failed:
+        if failed or silent:
             self.resync_again_at = now + RESYNC_AGAIN_S
-        elif self.memory.phase == STANDBY and self.memory.clean:
-            self.memory.informed = True
+        if not failed and self.memory.phase == STANDBY and self.memory.clean:
+            others = set(self.memory.untold).difference(self.resync_only) if self.resync_only else set()
+            self.unanswered = set(silent)
+            self.memory.informed, self.memory.untold = True, sorted(others | self.unanswered)
         self._decide()
 
     def switch_is_wanted(self, now: float) -> None:
@@ -318,7 +326,8 @@ class Decider:
         memory = self.memory
         if memory.aside:
             return  # keepalived has not read the file yet
-        memory.phase, memory.was_whole, memory.clean, memory.informed = ACTIVE, False, False, True
+        memory.phase, memory.was_whole, memory.clean = ACTIVE, False, False
+        memory.informed, memory.untold, self.unanswered = True, [], set()
         self.master_at = self.now
         self.resyncs = False
         self.effects.drop_resync()  # which may be about to empty the tables
@@ -469,7 +478,7 @@ class Decider:
         elif memory.phase == STANDBY:
             if (self.broken or self.unready) and not memory.last_resort:
                 self._stand_aside(FAULT, self.broken or self.unready)
-            elif not (memory.clean and memory.informed):
+            else:
                 self._get_informed()
         elif memory.phase == STARTING:
             if not (self.broken or self.unready):
@@ -506,11 +515,19 @@ class Decider:
             self._resync()
 
     def _get_informed(self) -> None:
-        """A standby forgets what it knows, and is told all. Not while packets may still come to it: they need that."""
+        """A standby forgets what it knows, and is told all. Not while packets may still come to it: they need that.
+
+        Where a link was silent and no longer is, it missed what began and ended meanwhile: there alone it asks again.
+        """
+        memory = self.memory
+        knows = memory.clean and memory.informed
+        heard_again = [namespace for namespace in memory.untold if namespace not in self.silent]
+        if (knows and not heard_again) or self.resyncs or self.now < self.resync_again_at:
+            return
         is_lingering = any(self.now - seen.gone_at < LINGER_S for seen in self.seen)
-        if self.has_none() and not is_lingering and not self.resyncs and self.now >= self.resync_again_at:
-            self.memory.clean, self.memory.informed = True, False
-            self._resync()
+        if self.has_none() and not is_lingering:
+            memory.clean, memory.informed = True, knows
+            self._resync(heard_again if knows else [])
 
     def _find_what_is_broken(self) -> None:
         self.broken = self.unready = ""
@@ -532,10 +549,10 @@ class Decider:
         elif self.seen[self.platform].listed is None or self.now - self.metadata_at > METADATA_SILENT_S:
             self.unready = "the metadata is silent"
 
-    def _resync(self) -> None:
+    def _resync(self, only: Sequence[str] = ()) -> None:
         """Every conntrackd: the active one tells all it knows; a standby forgets all, and asks."""
-        self.resynced_at, self.resyncs = self.now, True
-        self.effects.resync(self.memory.phase == ACTIVE)
+        self.resynced_at, self.resyncs, self.resync_only = self.now, True, list(only)
+        self.effects.resync(self.memory.phase == ACTIVE, only)
 
     def _enter(self, phase: str, reason: str) -> None:
         memory = self.memory
@@ -576,6 +593,7 @@ class Decider:
                 for havip, seen in zip(self.havips, self.seen, strict=True)
             },
             "alarms": self.alarms,
+            "silent_links": self._silent_links(),
         }
 
     def _find_alarms(self) -> None:
@@ -590,7 +608,9 @@ class Decider:
             ]
         if memory.phase == ACTIVE and memory.last_resort:
             found.append("serves with a broken path, as nobody else is active")
-        if memory.phase == STANDBY and not memory.informed:
+        if memory.phase == STANDBY and not (
+            memory.informed and self.unanswered.union(self.silent).issuperset(memory.untold)
+        ):
             found.append("does not know every connection yet")
         if self.broken or self.unready:
             found.append(self.broken or self.unready)
@@ -601,7 +621,17 @@ class Decider:
             for namespace, state in sorted(self.sync.items())
             if state != "active"
         ]
+        found += self._silent_links()
         for text in found:
             if text not in self.alarms:
                 self.effects.say(f"ALARM: {text}")
         self.alarms = found
+
+    def _silent_links(self) -> list[str]:
+        """As alarms. Who is active needs to be told nothing, and the other one may be off."""
+        return [
+            f"does not know the connections of {namespace}, which a failover may cut: conntrackd and the other one's "
+            f"do not hear each other (look at the sync link, and at causeway-sync@{namespace} on both proxies)"
+            for namespace in sorted(self.unanswered.union(self.silent))
+            if self.memory.phase != ACTIVE and self.sync.get(namespace, "active") == "active"
+        ]

@@ -27,10 +27,12 @@ from pathlib import Path
 
 from pair_aws import Credentials, Ec2, Metadata, MetadataError
 from pair_decide import ACTIVE, STANDBY, Decider, HaVip, Memory
+from pair_links import Links, packets_from_the_other
 from pair_path import ROOT, DataPath
 
 HERE = Path(__file__).resolve().parent
 DIRECTORY = Path(f"{ROOT}/run/causeway/pair")
+SYNC = Path(f"{ROOT}/run/causeway/sync")
 USER_ENIS = Path(f"{ROOT}/etc/causeway/user_eni.json")
 METADATA_HOST = os.environ.get("CAUSEWAY_METADATA_HOST", "169.254.169.254")
 VRRP, SO_TIMESTAMPNS = 112, 35  # linux/in.h, asm-generic/socket.h
@@ -42,6 +44,8 @@ BAD_AFTER_S, GOOD_AFTER_S = 0.15, 1.0  # in one go
 SELDOM_S, OFTEN_S, OFTEN_PER_NIC_S = 1.0, 0.05, 0.01
 CREDENTIALS_EVERY_S = 30.0  # AWS has new ones five minutes before the old ones end
 SYNC_EVERY_S = float(os.environ.get("CAUSEWAY_SYNC_EVERY_S", "15"))
+SYNC_AGAIN_S = min(5.0, 2 * SYNC_EVERY_S)  # conntrackd says something every second
+SYNC_ANSWERS_S = 2.0
 KEEPALIVED = "causeway-keepalived.service"
 SWITCHES = 5
 ROOT_TABLES = ("inet causeway_tunnel", "inet causeway_pair")
@@ -149,8 +153,9 @@ class Watcher:
         self.looks: list[asyncio.Event] = [asyncio.Event() for _ in conf.havips]
         self.switches = read_switches()
         self.said: dict[str, str] = {}
-        self.resync_as = ""  # active, standby, or "": nothing is wanted
-        self.resyncing: asyncio.Task[str] | None = None
+        self.resync_as: list[str] = []  # active or standby, and namespaces; or nothing is wanted
+        self.links = Links()
+        self.resyncing: asyncio.Task[tuple[str, str]] | None = None
         self.told, self.role, self.part = "", "", b""
         self.last = time.monotonic()
         self.decider = Decider(
@@ -375,14 +380,20 @@ class Watcher:
         self.looks[number].set()
 
     async def services_are_watched(self) -> None:
-        """Whether keepalived runs, and each conntrackd."""
+        """Whether keepalived runs, and each conntrackd, and hears the other one's."""
         namespaces = sorted(self.conf.tunnels)
         units = [KEEPALIVED, *(f"causeway-sync@{namespace}.service" for namespace in namespaces)]
         while True:
             text = await output_of("systemctl", "is-active", *units)
             keepalived, *states = [*text.split(), *["unknown"] * len(units)][: len(units)]
-            self.decider.services_are(keepalived, dict(zip(namespaces, states, strict=True)), self.now())
-            await asyncio.sleep(SYNC_EVERY_S)
+            sync = dict(zip(namespaces, states, strict=True))
+            self.links.are_seen({namespace: await came_in(namespace) for namespace in self.synced(sync)})
+            self.decider.services_are(keepalived, sync, self.links.silent, self.now())
+            await asyncio.sleep(SYNC_AGAIN_S if self.links.are_doubtful else SYNC_EVERY_S)
+
+    def synced(self, sync: Mapping[str, str]) -> list[str]:
+        """Namespaces whose conntrackd can be asked."""
+        return [name for name, state in sync.items() if state == "active" and configuration_of(name).exists()]
 
     async def waits(self, event: asyncio.Event, seconds: float) -> None:
         """For the event, or so long."""
@@ -456,12 +467,12 @@ class Watcher:
         if not await failure_of("ping", "-n", "-q", "-c", "1", "-W", "1", "-I", self.conf.own, address):
             self.decider.is_answered(address, self.now())
 
-    def resync(self, active: bool) -> None:
-        self.resync_as = ACTIVE if active else STANDBY
+    def resync(self, active: bool, only: Sequence[str]) -> None:
+        self.resync_as = [ACTIVE if active else STANDBY, *only]
         self.resync_now.set()
 
     def drop_resync(self) -> None:
-        self.resync_as = ""
+        self.resync_as = []
         if self.resyncing:
             self.resyncing.cancel()
 
@@ -472,17 +483,17 @@ class Watcher:
             self.resync_now.clear()
             if not self.resync_as:
                 continue
-            words, self.resync_as = ("resync-as", self.resync_as), ""
+            words, self.resync_as = ["resync-as", *self.resync_as], []
             self.resyncing = self.loop.create_task(
-                failure_of(str(HERE / "pair"), *words, deadline_s=RESYNC_TAKES_S)
+                failure_and_output_of(str(HERE / "pair"), *words, deadline_s=RESYNC_TAKES_S)
             )
             await asyncio.wait([self.resyncing])
             if self.resyncing.cancelled():
                 continue
-            failed = self.resyncing.result()
-            self.say_if_new("resync", failed)
+            failed, silent = self.resyncing.result()
+            self.say_if_new("resync", failed or (silent and f"nobody answers in {', '.join(silent.split())}"))
             if not self.resync_as:
-                self.decider.resync_has_ended(failed, self.now())
+                self.decider.resync_has_ended(failed, silent.split(), self.now())
                 self.tell()
 
     def record(self, to: str, reason: str) -> int:
@@ -529,6 +540,17 @@ def notify(state: str) -> None:
             end.send(state.encode())
 
 
+def configuration_of(namespace: str) -> Path:
+    """Of its conntrackd."""
+    return SYNC / f"{namespace}.conf"
+
+
+async def came_in(namespace: str) -> str:
+    """How many packets its conntrackd has had from the other one's."""
+    asked = ("conntrackd", "-C", str(configuration_of(namespace)), "-s", "link")
+    return packets_from_the_other((await ran(*asked, deadline_s=SYNC_ANSWERS_S))[1])
+
+
 async def output_of(*command: str) -> str:
     """What it prints."""
     return (await ran(*command))[1]
@@ -536,8 +558,13 @@ async def output_of(*command: str) -> str:
 
 async def failure_of(*command: str, deadline_s: float = COMMAND_TAKES_S) -> str:
     """ "" if it succeeded, else why not."""
-    status, _, errors = await ran(*command, deadline_s=deadline_s)
-    return "" if status == 0 else errors.strip() or f"exit status {status}"
+    return (await failure_and_output_of(*command, deadline_s=deadline_s))[0]
+
+
+async def failure_and_output_of(*command: str, deadline_s: float) -> tuple[str, str]:
+    """ "" if it succeeded, else why not; and what it printed."""
+    status, output, errors = await ran(*command, deadline_s=deadline_s)
+    return "" if status == 0 else errors.strip() or f"exit status {status}", output
 
 
 async def ran(*command: str, deadline_s: float = COMMAND_TAKES_S) -> tuple[int, str, str]:

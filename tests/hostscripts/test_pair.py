@@ -16,6 +16,8 @@ from tests.hostscripts.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 PAIR = "/run/root/opt/causeway/pair"
+SYNC = "/run/root/run/causeway/sync"
+FORGETS_AND_ASKS = ["conntrackd -f internal", "conntrack -F", "conntrackd -n"]
 
 
 @pytest.fixture(scope="module")
@@ -329,8 +331,80 @@ def test_the_active_one_tells_every_connection_and_a_standby_forgets_them_and_as
     proxy.loses(HAVIP, USER_HAVIP)
     proxy.stands_aside(state="yielding")
     proxy.wait_for(state="standby")
-    asked = ["conntrackd -f internal", "conntrack -F", "conntrackd -n"]
-    wait_until("it asks", lambda: proxy.sandbox.run("cat /run/conntrackd || true").splitlines() == asked)
+    wait_until(
+        "it asks", lambda: proxy.sandbox.run("cat /run/conntrackd || true").splitlines() == FORGETS_AND_ASKS
+    )
+
+
+@pytest.fixture
+def synced(proxy: PairHost) -> PairHost:
+    """Standing by, with a conntrackd that hears the other one's, and is heard."""
+    address = "IPv4_Destination_Address 169.254.254.2"
+    proxy.sandbox.run(f"mkdir -p {SYNC}; echo '{address}' >{SYNC}/tenant-alpha.conf; touch /run/came")
+    proxy.says("BACKUP")
+    proxy.wait_for(alarms=[])
+    return proxy
+
+
+def test_a_standby_that_does_not_hear_the_others_conntrackd_says_so_until_it_knows_all_again(
+    synced: PairHost,
+) -> None:
+    run = synced.sandbox.run
+    run("rm -f /run/conntrackd; touch /run/silent")
+    alarm = wait_for_alarm(synced, "does not know the connections of tenant-alpha, which a failover may cut")
+    assert synced.told()["state"] == "standby"
+    assert f"{alarm}\n" in run([PAIR, "ready"]), "what is to mend it may be just under way"
+    run("test ! -e /run/conntrackd")
+    run("rm /run/silent")
+    synced.wait_for(alarms=[])
+    assert run("cat /run/conntrackd").splitlines() == FORGETS_AND_ASKS
+
+
+@pytest.mark.parametrize("fault", ["silent", "unheard"])
+def test_nothing_is_forgotten_where_the_other_one_would_not_tell(synced: PairHost, fault: str) -> None:
+    run = synced.sandbox.run
+    run(f"kill -KILL $(pgrep -o -f [p]air_watch.py); rm -f /run/conntrackd; touch /run/{fault}")
+    assert run([PAIR, "resync-as", "standby"]) == "tenant-alpha\n"
+    run("test ! -e /run/conntrackd")
+    run(f"rm /run/{fault}")
+    assert run([PAIR, "resync-as", "standby"]) == ""
+    assert run("cat /run/conntrackd").splitlines() == FORGETS_AND_ASKS
+
+
+@pytest.mark.parametrize("fault", ["silent", "unheard"])
+def test_the_active_one_hands_nothing_over_while_connections_would_be_cut(
+    synced: PairHost, fault: str
+) -> None:
+    synced.becomes_active()
+    synced.sandbox.run(f"touch /run/{fault}")
+    synced.sandbox.run("mkdir /run/stubs; ln -s /bin/true /run/stubs/ping")  # not every machine has it
+    path = f"CAUSEWAY_PATH=/run/stubs:{synced.sandbox.environment['CAUSEWAY_PATH']}"
+    asked = ["env", path, "CAUSEWAY_SWITCH_TAKES_S=1", PAIR]
+    why = "no switch: the other one does not know the connections of tenant-alpha, which would be cut"
+    for word in ("switch", "step-aside"):
+        assert why in synced.sandbox.run([*asked, word], ok=False)
+    assert synced.told()["state"] == "active"
+    synced.sandbox.run(f"rm /run/{fault}")
+    assert "nobody took over" in synced.sandbox.run([*asked, "switch"], ok=False)
+
+
+def test_a_standby_takes_over_whatever_its_link_is_like(synced: PairHost) -> None:
+    synced.sandbox.run("touch /run/silent")
+    wait_for_alarm(synced, "does not know the connections of tenant-alpha")
+    synced.says("MASTER")
+    synced.wait_for(state="active", whole=True, alarms=[])
+
+
+def wait_for_alarm(proxy: PairHost, about: str) -> str:
+    """The whole of it."""
+    found: list[str] = []
+
+    def is_there() -> bool:
+        found[:] = [alarm for alarm in proxy.told()["alarms"] if about in alarm]
+        return bool(found)
+
+    wait_until(f"it alarms: {about}", is_there, 30)
+    return found[0]
 
 
 def test_who_has_just_started_forgets_what_a_former_watcher_may_have_left(proxy: PairHost) -> None:
@@ -339,8 +413,9 @@ def test_who_has_just_started_forgets_what_a_former_watcher_may_have_left(proxy:
     )
     proxy.sandbox.run("kill -KILL $(pgrep -o -f [p]air_watch.py); rm -f /run/conntrackd")
     proxy.watch()
-    asked = ["conntrackd -f internal", "conntrack -F", "conntrackd -n"]
-    wait_until("it asks", lambda: proxy.sandbox.run("cat /run/conntrackd || true").splitlines() == asked)
+    wait_until(
+        "it asks", lambda: proxy.sandbox.run("cat /run/conntrackd || true").splitlines() == FORGETS_AND_ASKS
+    )
 
 
 def test_with_as_many_destinations_as_there_may_be_it_sees_every_route_and_address(proxy: PairHost) -> None:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pair_decide import ACTIVE, STANDBY, Decider, HaVip, Memory
 
 STEP_S, RESYNC_S = 0.05, 2.0
+LINKS_EVERY_S = 3.0  # looked at
 ADVERT_S, DOWN_S = 0.1, 0.3
 HAVIPS = tuple(
     HaVip(
@@ -27,6 +28,7 @@ HAVIPS = tuple(
         [("platform", ""), ("alpha", "tenant-alpha"), ("beta", "tenant-beta")]
     )
 )
+TENANTS = tuple(havip.namespace for havip in HAVIPS if havip.namespace)
 OWN = ("10.0.0.4", "10.0.0.5")
 
 
@@ -67,6 +69,7 @@ class Proxy:
         """A machine after its boot; or, with a memory, the renewed watcher of one."""
         self.aside, self.deaf = memory.aside, memory.deaf
         self.asks_metadata_at, self.path_told, self.last = 0.0, "", self.world.now
+        self.looks_at_links_at = self.world.now + LINKS_EVERY_S
         self.generation += 1
         self.decider = Decider(
             index=self.number,
@@ -110,6 +113,9 @@ class Proxy:
             listed = [owner == self.number for owner in self.world.aws.owner]
             self.asks_metadata_at = now + (0.05 if self.decider.wants_to_look_often() else 1.0)
             self.later(0.0, lambda: self.decider.metadata_lists(listed, now, self.at()))
+        if now >= self.looks_at_links_at:
+            self.looks_at_links_at = now + LINKS_EVERY_S
+            self.decider.services_are("active", dict.fromkeys(TENANTS, "active"), self.silent(TENANTS), now)
         self.decider.tick(now)
         self.vrrp(now)
 
@@ -211,20 +217,25 @@ class Proxy:
 
     resyncs = 0
 
-    def resync(self, active: bool) -> None:
-        """The other one tells all, if it is there and knows it; emptying comes first, at once."""
+    def resync(self, active: bool, only: Sequence[str]) -> None:
+        """The other one tells all, if it is there and knows it; emptying comes first, at once, where it is heard."""
         self.resyncs += 1
         epoch = self.resyncs
-        if not active:
+        silent = [] if active else self.silent(only or TENANTS)
+        self.world.resynced.append((self.number, active, tuple(only)))
+        if not active and len(silent) < len(only or TENANTS):
             self.world.emptied.append((self.number, self.decider.memory.phase, min(self.lingers())))
 
         def has_ended() -> None:
             if epoch == self.resyncs:
-                self.decider.resync_has_ended(
-                    "" if self.world.proxies[1 - self.number].runs else "no", self.at()
-                )
+                self.decider.resync_has_ended("", silent, self.at())
 
         self.later(RESYNC_S, has_ended)
+
+    def silent(self, namespaces: Sequence[str]) -> list[str]:
+        """Those of them in which nothing is heard."""
+        is_there = self.world.proxies[1 - self.number].runs
+        return [name for name in namespaces if not is_there or name in self.world.broken_links]
 
     def drop_resync(self) -> None:
         self.resyncs += 1
@@ -250,6 +261,10 @@ class World:
         self.due: list[tuple[float, int, Callable[[], None]]] = []
         self.aws = Aws()
         self.is_split = False
+        self.resynced: list[
+            tuple[int, bool, tuple[str, ...]]
+        ] = []  # who, whether as the active one, and where
+        self.broken_links: set[str] = set()  # sync links, by namespace
         self.proxies: list[Proxy] = []
         for number in (0, 1):
             self.proxies.append(Proxy(self, number))
@@ -307,6 +322,7 @@ class World:
     def heal(self) -> None:
         """Everything is as it should be, but for what the proxies make of it."""
         self.is_split = False
+        self.broken_links.clear()
         self.aws.claim_s = self.aws.effect_s = 0.0
         self.aws.down, self.aws.refused = False, set()
         for proxy in self.proxies:
@@ -341,7 +357,7 @@ class World:
         if owner is None:
             return False
         memory = self.proxies[1 - owner].decider.memory
-        return memory.clean and memory.informed
+        return memory.clean and memory.informed and not memory.untold
 
     def nothing_lingers(self) -> bool:
         """An address is in one kernel alone."""

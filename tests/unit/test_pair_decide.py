@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pair_decide import ACTIVE, LINGER_S, RESYNC_AGAIN_S, STANDBY, Memory
 
-from tests.unit.pair_world import HAVIPS, RESYNC_S, World, forwards
+from tests.unit.pair_world import HAVIPS, LINKS_EVERY_S, RESYNC_S, World, forwards
 
 # Two that stood aside for each other, a claim that is given up, and what waits longer after it was in vain.
 SETTLES_S = 12.0
@@ -135,10 +135,58 @@ def test_one_that_nobody_tells_asks_again() -> None:
     assert world.until(lambda: standby.resyncs == 1, 30), world.story()
     standby.drop_resync()  # it does not end by itself
     asked = standby.resyncs
-    standby.decider.resync_has_ended("the other one does not answer", world.now)
+    standby.decider.resync_has_ended("the other one does not answer", [], world.now)
     assert standby.decider.told()["alarms"] == ["does not know every connection yet"]
     assert world.until(world.can_fail_again, 10), world.story()
     assert standby.resyncs == asked + 1
+
+
+def test_a_standby_whose_link_is_broken_says_whose_connections_it_does_not_know() -> None:
+    world = standing(0)
+    assert world.until(world.can_fail_again, 10), world.story()
+    standby = world.proxies[1].decider
+    world.emptied.clear()
+    world.resynced.clear()
+    world.broken_links.add("tenant-alpha")
+    world.passes(LINKS_EVERY_S)
+    (alarm,) = standby.told()["alarms"]
+    assert alarm.startswith("does not know the connections of tenant-alpha, which a failover may cut")
+    assert standby.told()["silent_links"] == [alarm]
+    assert not world.can_fail_again()
+    world.passes(20)
+    assert world.emptied == [], "what it knows of before is better than nothing"
+    world.broken_links.clear()
+    assert world.until(world.can_fail_again, LINKS_EVERY_S + RESYNC_S + 1), world.story()
+    assert world.resynced == [(1, False, ("tenant-alpha",))], "the others are as they were"
+    assert standby.told()["alarms"] == []
+
+
+def test_one_that_starts_with_a_broken_link_never_calls_itself_informed() -> None:
+    world = World()
+    world.broken_links.add("tenant-beta")
+    assert world.until(lambda: world.owner() is not None, 30), world.story()
+    world.passes(1)
+    standby = world.proxies[1 - (world.owner() or 0)].decider
+    for _ in range(40):
+        world.passes(0.5)
+        assert standby.told()["alarms"] != [], world.story()
+    assert [alarm[:43] for alarm in standby.told()["alarms"]] == [
+        "does not know the connections of tenant-beta"[:43]
+    ]
+    assert standby.memory.informed, "of the other tenant's"
+    world.broken_links.clear()
+    assert world.until(world.can_fail_again, 15), world.story()
+
+
+@pytest.mark.parametrize("active", [0, 1])
+def test_a_broken_link_holds_up_no_failover(active: int) -> None:
+    world = standing(active)
+    world.broken_links.update(havip.namespace for havip in HAVIPS)
+    world.passes(10)
+    assert world.proxies[1 - active].decider.told()["silent_links"] != []
+    world.kill(active)
+    assert world.until(lambda: world.owner() == 1 - active, 1.0), world.story()
+    assert world.proxies[1 - active].decider.told()["silent_links"] == [], "it is the one that knows now"
 
 
 def test_who_becomes_active_empties_nothing_any_more() -> None:
@@ -154,7 +202,7 @@ def test_who_becomes_active_empties_nothing_any_more() -> None:
 def test_a_dead_keepalived_is_said_by_a_standby_too() -> None:
     world = standing(0)
     assert world.until(world.can_fail_again, 10), world.story()
-    world.proxies[1].decider.services_are("failed", {}, world.now)
+    world.proxies[1].decider.services_are("failed", {}, [], world.now)
     assert world.proxies[1].decider.told()["alarms"] == ["keepalived does not run"]
 
 
@@ -200,6 +248,8 @@ def test_what_was_asked_before_a_sleep_says_nothing_after_it() -> None:
 FAULTS: dict[str, Callable[[World], None]] = {
     "split": lambda world: setattr(world, "is_split", True),
     "joined": lambda world: setattr(world, "is_split", False),
+    "link broken": lambda world: world.broken_links.add("tenant-alpha"),
+    "link mended": lambda world: world.broken_links.clear(),
     "api down": lambda world: setattr(world.aws, "down", True),
     "api up": lambda world: setattr(world.aws, "down", False),
     "api slow": lambda world: setattr(world.aws, "claim_s", 1.8),
