@@ -74,7 +74,7 @@ EXTRA: Mapping[Concern, Sequence[HostFile]] = {
     Concern.PAIR: (
         *(
             _script(f"pair_{part}.py", "0644")
-            for part in ("watch", "decide", "links", "aws", "path", "netlink")
+            for part in ("watch", "decide", "links", "hang", "aws", "path", "netlink")
         ),
         _script("pair"),
         _unit("causeway-pair.service"),

@@ -11,6 +11,7 @@ Rules:
   5. A broken data path: it stands aside, unless nobody else is active. Then it serves what it can.
   6. A switch is no more than standing aside: if nobody takes over, nothing has happened.
   7. MASTER although there is an advert, which keepalived had no time to read: it stands aside for a moment.
+  8. A keepalived that hangs (pair_hang.py) is restarted, unless this one is active: the other one takes over then.
 Who stood aside in vain waits twice as long the next time, until it hears the other again.
 
 Times are seconds of a clock that only goes forward.
@@ -21,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from pair_hang import Hang
 
 STARTING, STANDBY, ACTIVE, YIELDING, FAULT = "starting", "standby", "active", "yielding", "fault"
 LONG_AGO = -1e6
@@ -38,6 +41,7 @@ RESYNC_S, RESYNC_AGAIN_S = 60.0, 5.0
 ASK_S = 0.3
 CALM_S = 3.0  # a machine that stood still has much to catch up with, and would miss adverts
 LOOK_OFTEN_S = 10.0
+HANGS_S = 3.0  # or more, where adverts are far apart
 MOST_DISTRUST = 6
 
 
@@ -120,6 +124,9 @@ class Effects(Protocol):
 
     def drop_resync(self) -> None: ...
 
+    def restart_keepalived(self) -> None:
+        """→ keepalived_says"""
+
     def record(self, to: str, reason: str) -> int:
         """A switch, now; when that is, in seconds since 1970."""
 
@@ -152,6 +159,9 @@ class Decider:
         self.resyncs, self.resync_only = False, list[str]()
         self.unanswered: set[str] = set()  # namespaces that the last resync found silent
         self.resync_again_at = LONG_AGO
+        self.advert_at = LONG_AGO
+        self.hang = Hang(max(HANGS_S, 2 * self.silence_s), self.now)
+        self.adverts_wait = False
         self.woke_at, self.claims_from = self.now, self.now + METADATA_SILENT_S
         self.calm_at = LONG_AGO
         self.is_back_at_once = self.has_lost = False
@@ -168,6 +178,7 @@ class Decider:
             return
         memory = self.memory
         memory.keepalived = word
+        self.hang.has_spoken(now)
         if word == "MASTER" and not memory.aside and now - self.heard_at < self.silence_s:
             self._stand_aside(YIELDING, "adverts were not read in time")
             self.is_back_at_once = True
@@ -261,8 +272,12 @@ class Decider:
 
     def advert_is_heard(self, priority: int, at: float, now: float) -> None:
         """Of the other one, when the kernel got it. Priority 0 says that there will be no more."""
-        self.now, self.heard_at = now, at if priority else LONG_AGO
+        self.now, self.advert_at, self.heard_at = now, at, at if priority else LONG_AGO
         self._decide()
+
+    def adverts_are_read(self, all_of_them: bool, now: float) -> None:
+        """By keepalived: none waits for it."""
+        self.now, self.adverts_wait = now, not all_of_them
 
     def is_answered(self, address: str, now: float) -> None:
         """A ping."""
@@ -303,6 +318,7 @@ class Decider:
         self._drop_claims()
         self.memory.was_whole = True
         self.woke_at, self.claims_from = now, now + METADATA_SILENT_S
+        self.hang.is_given_time(now)
         self.calm_at = now + CALM_S
         self.effects.look_at_metadata()
 
@@ -311,6 +327,7 @@ class Decider:
         self.now = now
         self._kernel_follows()
         self._decide()
+        self._restart_one_that_hangs()
 
     # ── active ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -529,6 +546,17 @@ class Decider:
             memory.clean, memory.informed = True, knows
             self._resync(heard_again if knows else [])
 
+    def _restart_one_that_hangs(self) -> None:
+        memory = self.memory
+        if memory.phase == ACTIVE or self.keepalived_is != "active":
+            self.hang.has_spoken(self.now)
+            return
+        is_silent = self.now - self.advert_at > self.silence_s
+        should_lead = memory.phase == STANDBY and memory.keepalived != "MASTER" and is_silent
+        if self.hang.is_seen(adverts_wait=self.adverts_wait, should_lead=should_lead, now=self.now):
+            self.effects.say(f"restarts keepalived: {self.hang.why}")
+            self.effects.restart_keepalived()
+
     def _find_what_is_broken(self) -> None:
         self.broken = self.unready = ""
         for havip, seen in zip(self.havips, self.seen, strict=True):
@@ -600,6 +628,8 @@ class Decider:
         memory, found = self.memory, []
         if memory.keepalived in ("STOP", "none") or self.keepalived_is != "active":
             found.append("keepalived does not run")
+        if self.hang.why:
+            found.append(f"keepalived hangs, and is restarted: {self.hang.why}")
         if memory.phase == ACTIVE and self.now - self.master_at > 1:
             found += [
                 f"{havip.name} is not here yet" + (f": {seen.refused}" if seen.refused else "")

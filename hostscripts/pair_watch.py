@@ -27,6 +27,7 @@ from pathlib import Path
 
 from pair_aws import Credentials, Ec2, Metadata, MetadataError
 from pair_decide import ACTIVE, STANDBY, Decider, HaVip, Memory
+from pair_hang import adverts_wait
 from pair_links import Links, packets_from_the_other
 from pair_path import ROOT, DataPath
 
@@ -35,6 +36,7 @@ DIRECTORY = Path(f"{ROOT}/run/causeway/pair")
 SYNC = Path(f"{ROOT}/run/causeway/sync")
 USER_ENIS = Path(f"{ROOT}/etc/causeway/user_eni.json")
 METADATA_HOST = os.environ.get("CAUSEWAY_METADATA_HOST", "169.254.169.254")
+RAW_SOCKETS = Path(f"{ROOT}/proc/net/raw")
 VRRP, SO_TIMESTAMPNS = 112, 35  # linux/in.h, asm-generic/socket.h
 ADVERTS_MISSED = 2.5  # keepalived waits for three
 TICK_S, ASLEEP_S = 0.25, 2.0
@@ -254,6 +256,8 @@ class Watcher:
         while True:
             await asyncio.sleep(TICK_S)
             self.adverts_are_read()
+            waits = adverts_wait(RAW_SOCKETS.read_text(), self.conf.own, VRRP)
+            self.decider.adverts_are_read(not waits, self.now())
             self.decider.tick(self.now())
             self.tell()
             notify("WATCHDOG=1")
@@ -495,6 +499,13 @@ class Watcher:
             if not self.resync_as:
                 self.decider.resync_has_ended(failed, silent.split(), self.now())
                 self.tell()
+
+    def restart_keepalived(self) -> None:
+        self.goes_on(self.keepalived_is_killed())
+
+    async def keepalived_is_killed(self) -> None:
+        """And started anew by systemd. One that hangs heeds nothing else."""
+        self.say_if_new("keepalived", await failure_of("systemctl", "kill", "--signal=KILL", KEEPALIVED))
 
     def record(self, to: str, reason: str) -> int:
         at = int(time.time())

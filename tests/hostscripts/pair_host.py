@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,11 @@ class PairHost:
     def other_is_active(self, interval_s: float = 0.05) -> None:
         """It sends adverts from now on."""
         self.sandbox.start([sys.executable, "-c", ADVERTS, "192.168.4.5", "100000", str(interval_s)], "other")
+
+    def other_is_silent(self) -> None:
+        """From now on, and for so long already that who says to be MASTER has not just left an advert unread."""
+        self.sandbox.run("kill $(pgrep -f '[r]aw.sendto')")
+        time.sleep(0.5)
 
     def adverts(self, source: str = "192.168.4.5", count: int = 10) -> None:
         """From that address."""

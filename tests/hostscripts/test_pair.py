@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 
@@ -290,6 +291,7 @@ def test_switch_is_for_the_active_one_and_refused_if_the_other_does_not_answer(p
 
 def test_ready_says_why_not(proxy: PairHost) -> None:
     assert "keepalived does not run" in proxy.sandbox.run([PAIR, "ready"], ok=False)
+    proxy.other_is_active()
     proxy.says("BACKUP")
     proxy.sandbox.run("rm /run/services/causeway-sync@tenant-alpha.service")
     proxy.wait_for(
@@ -298,6 +300,55 @@ def test_ready_says_why_not(proxy: PairHost) -> None:
     proxy.sandbox.run("echo 1 >/run/services/causeway-sync@tenant-alpha.service")
     proxy.wait_for(alarms=[])
     assert "standby" in proxy.sandbox.run([PAIR, "ready"])
+
+
+RESTART = "kill --signal=KILL causeway-keepalived.service"
+# As keepalived's own, and nobody reads.
+UNREAD_SOCKET = """
+import socket, time
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
+raw.bind(("192.168.4.4", 0))
+time.sleep(1000)
+"""
+
+
+def restarts(proxy: PairHost) -> int:
+    """Of keepalived, asked of systemd."""
+    return proxy.sandbox.run("cat /run/systemctl 2>/dev/null || true").splitlines().count(RESTART)
+
+
+def test_a_keepalived_that_reads_no_adverts_is_restarted(proxy: PairHost) -> None:
+    proxy.other_is_active()
+    proxy.says("BACKUP")
+    time.sleep(5)
+    assert restarts(proxy) == 0
+    hung = proxy.sandbox.start([sys.executable, "-c", UNREAD_SOCKET])
+    alarm = "keepalived hangs, and is restarted: it does not read the other one's adverts"
+    wait_for_alarm(proxy, alarm)
+    wait_until("it is restarted", lambda: restarts(proxy) == 1)
+    proxy.sandbox.run("kill $(pgrep -f '[r]aw.bind.*192.168.4.4')")
+    hung.wait()
+    proxy.says("BACKUP")
+    proxy.wait_for(alarms=[])
+    assert restarts(proxy) == 1
+
+
+def test_a_keepalived_that_does_not_take_over_is_restarted(proxy: PairHost) -> None:
+    proxy.other_is_active()
+    proxy.says("BACKUP")
+    time.sleep(1)
+    proxy.other_is_silent()
+    wait_for_alarm(proxy, "keepalived hangs, and is restarted: nobody is active, and it does not take over")
+    wait_until("it is restarted", lambda: restarts(proxy) == 1)
+    proxy.says("BACKUP", "MASTER")
+    proxy.wait_for(state="active", whole=True, alarms=[])
+
+
+def test_an_active_ones_keepalived_is_left_alone(proxy: PairHost) -> None:
+    proxy.becomes_active()
+    proxy.sandbox.start([sys.executable, "-c", UNREAD_SOCKET])
+    time.sleep(5)
+    assert restarts(proxy) == 0
 
 
 @pytest.mark.parametrize("gone", [f"rm {DIRECTORY}/state.json", "rm /run/services/causeway-pair.service"])
@@ -341,6 +392,7 @@ def synced(proxy: PairHost) -> PairHost:
     """Standing by, with a conntrackd that hears the other one's, and is heard."""
     address = "IPv4_Destination_Address 169.254.254.2"
     proxy.sandbox.run(f"mkdir -p {SYNC}; echo '{address}' >{SYNC}/tenant-alpha.conf; touch /run/came")
+    proxy.other_is_active()
     proxy.says("BACKUP")
     proxy.wait_for(alarms=[])
     return proxy
@@ -375,6 +427,7 @@ def test_nothing_is_forgotten_where_the_other_one_would_not_tell(synced: PairHos
 def test_the_active_one_hands_nothing_over_while_connections_would_be_cut(
     synced: PairHost, fault: str
 ) -> None:
+    synced.other_is_silent()
     synced.becomes_active()
     synced.sandbox.run(f"touch /run/{fault}")
     synced.sandbox.run("mkdir /run/stubs; ln -s /bin/true /run/stubs/ping")  # not every machine has it
@@ -391,6 +444,7 @@ def test_the_active_one_hands_nothing_over_while_connections_would_be_cut(
 def test_a_standby_takes_over_whatever_its_link_is_like(synced: PairHost) -> None:
     synced.sandbox.run("touch /run/silent")
     wait_for_alarm(synced, "does not know the connections of tenant-alpha")
+    synced.other_is_silent()
     synced.says("MASTER")
     synced.wait_for(state="active", whole=True, alarms=[])
 

@@ -14,6 +14,7 @@ from pair_decide import ACTIVE, STANDBY, Decider, HaVip, Memory
 
 STEP_S, RESYNC_S = 0.05, 2.0
 LINKS_EVERY_S = 3.0  # looked at
+RESTART_TAKES_S = 1.5  # of keepalived, vrrp_startup_delay included
 ADVERT_S, DOWN_S = 0.1, 0.3
 HAVIPS = tuple(
     HaVip(
@@ -50,6 +51,13 @@ class Keepalived:
     state: str = "none"
     deadline: float = 0.0
     advert_at: float = 0.0
+    starts_at: float = 0.0
+    hangs: bool = False
+    has_unread: bool = False
+
+    def goes_on(self) -> None:
+        """As after a SIGCONT."""
+        self.hangs = self.has_unread = False
 
 
 class Proxy:
@@ -116,8 +124,10 @@ class Proxy:
         if now >= self.looks_at_links_at:
             self.looks_at_links_at = now + LINKS_EVERY_S
             self.decider.services_are("active", dict.fromkeys(TENANTS, "active"), self.silent(TENANTS), now)
+        self.decider.adverts_are_read(not self.keepalived.has_unread, now)
         self.decider.tick(now)
-        self.vrrp(now)
+        if not self.keepalived.hangs and now >= self.keepalived.starts_at:
+            self.vrrp(now)
 
     def later(self, seconds: float, do: Callable[[], None]) -> None:
         """Unless it is another one then; one that hangs does it when it goes on."""
@@ -157,7 +167,9 @@ class Proxy:
             return
         self.decider.advert_is_heard(0 if last else 254, self.at(), self.world.now)
         k = self.keepalived
-        if k.state == "MASTER" and not last and self.number == 0:
+        if k.hangs:
+            k.has_unread = True
+        elif k.state == "MASTER" and not last and self.number == 0:
             k.deadline = self.world.now + DOWN_S
             self.becomes("BACKUP")
         elif k.state == "BACKUP":
@@ -239,6 +251,12 @@ class Proxy:
 
     def drop_resync(self) -> None:
         self.resyncs += 1
+
+    restarts = 0
+
+    def restart_keepalived(self) -> None:
+        self.restarts += 1
+        self.keepalived = Keepalived(starts_at=self.world.now + RESTART_TAKES_S)
 
     def lingers(self) -> list[float]:
         """How long ago AWS took each HaVip away from here, as a proxy can know of it."""
@@ -328,6 +346,7 @@ class World:
         for proxy in self.proxies:
             self.boot(proxy.number)
             proxy.hangs, proxy.path = False, "ok"
+            proxy.keepalived.goes_on()
 
     # ── what is so ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pair_decide import ACTIVE, LINGER_S, RESYNC_AGAIN_S, STANDBY, Memory
+from pair_decide import ACTIVE, HANGS_S, LINGER_S, RESYNC_AGAIN_S, STANDBY, Memory
 
-from tests.unit.pair_world import HAVIPS, LINKS_EVERY_S, RESYNC_S, World, forwards
+from tests.unit.pair_world import HAVIPS, LINKS_EVERY_S, RESTART_TAKES_S, RESYNC_S, World, forwards
 
 # Two that stood aside for each other, a claim that is given up, and what waits longer after it was in vain.
 SETTLES_S = 12.0
@@ -206,6 +207,96 @@ def test_a_dead_keepalived_is_said_by_a_standby_too() -> None:
     assert world.proxies[1].decider.told()["alarms"] == ["keepalived does not run"]
 
 
+UNREAD = "keepalived hangs, and is restarted: it does not read the other one's adverts"
+
+
+@pytest.mark.parametrize("active", [0, 1])
+def test_a_standbys_hung_keepalived_is_restarted_long_before_it_is_needed(active: int) -> None:
+    world = standing(active)
+    assert world.until(world.can_fail_again, 10), world.story()
+    standby = world.proxies[1 - active]
+    standby.keepalived.hangs = True
+    world.passes(HANGS_S - 0.5)
+    assert standby.restarts == 0
+    assert world.until(lambda: standby.restarts == 1, 1)
+    assert standby.decider.told()["alarms"] == [UNREAD]
+    world.passes(HANGS_S)
+    assert standby.decider.told()["alarms"] == []
+    assert world.owner() == active, world.story()
+    world.kill(active)
+    assert world.until(lambda: world.owner() == 1 - active, 1.0), world.story()
+
+
+def test_one_that_hangs_at_the_very_moment_when_the_active_one_dies_is_restarted_and_takes_over() -> None:
+    world = standing(0)
+    assert world.until(world.can_fail_again, 10), world.story()
+    world.proxies[1].keepalived.hangs = True
+    world.kill(0)
+    assert not world.proxies[1].keepalived.has_unread
+    assert world.until(lambda: world.owner() == 1, HANGS_S + RESTART_TAKES_S + 1.5), world.story()
+    assert world.proxies[1].restarts == 1
+
+
+def test_one_that_hangs_again_and_again_is_restarted_less_and_less_often() -> None:
+    world = standing(0)
+    standby = world.proxies[1]
+    at = []
+    for number in range(1, 8):
+        standby.keepalived.hangs = True
+        assert world.until(lambda n=number: standby.restarts == n, 400), world.story()  # type: ignore[misc]
+        at.append(world.now)
+    gaps = [after - before for before, after in pairwise(at)]
+    assert gaps == pytest.approx([15, 30, 60, 120, 240, 300], abs=0.3)
+    assert standby.decider.told()["alarms"] == [UNREAD]
+    world.passes(700)
+    assert standby.decider.told()["alarms"] == []
+    standby.keepalived.hangs = True
+    world.passes(HANGS_S + 1)
+    assert standby.restarts == 8, "what was long ago is forgiven"
+
+
+def test_an_active_ones_hung_keepalived_is_restarted_when_the_other_has_taken_over() -> None:
+    world = standing(0)
+    assert world.until(world.can_fail_again, 10), world.story()
+    world.proxies[0].keepalived.hangs = True
+    assert world.until(lambda: world.proxies[1].decider.memory.phase == ACTIVE, 1), world.story()
+    assert world.proxies[0].restarts == 0, "while it is active nobody touches it"
+    assert world.until(lambda: world.owner() == 1, 10), world.story()
+    assert world.proxies[0].restarts == 1
+    assert world.until(world.can_fail_again, 15), world.story()
+
+
+def test_an_active_one_whose_partner_is_dead_goes_on_with_a_hung_keepalived() -> None:
+    world = standing(0)
+    world.kill(1)
+    world.proxies[0].keepalived.hangs = True
+    world.passes(120)
+    assert world.proxies[0].restarts == 0
+    assert forwards(world)
+
+
+@pytest.mark.parametrize("sleeps_s", [1.0, 2.5, 60.0])
+def test_machines_that_stood_still_restart_nothing(sleeps_s: float) -> None:
+    world = standing(0)
+    for proxy in world.proxies:
+        proxy.hangs = True
+    world.passes(sleeps_s)
+    for proxy in world.proxies:
+        proxy.hangs = False
+    world.passes(30)
+    assert [proxy.restarts for proxy in world.proxies] == [0, 0], world.story()
+
+
+def test_one_that_does_not_run_is_for_systemd_to_start() -> None:
+    world = standing(0)
+    standby = world.proxies[1]
+    standby.keepalived.hangs = True
+    for _ in range(30):
+        standby.decider.services_are("failed", {}, [], world.now)
+        world.passes(1)
+    assert standby.restarts == 0, world.story()
+
+
 def test_a_renewed_watcher_goes_on_as_what_it_is() -> None:
     world = standing(0)
     world.passes(1)
@@ -260,6 +351,10 @@ FAULTS: dict[str, Callable[[World], None]] = {
 for _number in (0, 1):
     FAULTS |= {
         f"hang {_number}": lambda world, n=_number: setattr(world.proxies[n], "hangs", True),  # type: ignore[misc]
+        f"keepalived hangs {_number}": lambda world, n=_number: setattr(
+            world.proxies[n].keepalived, "hangs", True
+        ),  # type: ignore[misc]
+        f"keepalived goes on {_number}": lambda world, n=_number: world.proxies[n].keepalived.goes_on(),  # type: ignore[misc]
         f"resume {_number}": lambda world, n=_number: setattr(world.proxies[n], "hangs", False),  # type: ignore[misc]
         f"kill {_number}": lambda world, n=_number: world.kill(n),  # type: ignore[misc]
         f"boot {_number}": lambda world, n=_number: world.boot(n),  # type: ignore[misc]
