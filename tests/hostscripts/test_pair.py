@@ -423,6 +423,13 @@ def test_nothing_is_forgotten_where_the_other_one_would_not_tell(synced: PairHos
     assert run("cat /run/conntrackd").splitlines() == FORGETS_AND_ASKS
 
 
+def test_one_that_is_busy_acknowledges_late_and_is_asked_all_the_same(synced: PairHost) -> None:
+    """It has always something to tell, and says that it has heard after every fifty messages."""
+    synced.sandbox.run("kill -KILL $(pgrep -o -f [p]air_watch.py); rm -f /run/conntrackd; touch /run/busy")
+    assert synced.sandbox.run([PAIR, "resync-as", "standby"]) == ""
+    assert synced.sandbox.run("cat /run/conntrackd").splitlines() == FORGETS_AND_ASKS
+
+
 @pytest.mark.parametrize("fault", ["silent", "unheard"])
 def test_the_active_one_hands_nothing_over_while_connections_would_be_cut(
     synced: PairHost, fault: str
