@@ -21,7 +21,6 @@ from components.way_in import Done, NoAnswerError, NoWayInError, WayIn, run_scri
 
 MEND = "mend it first"
 AGAIN = "where the pair is to stay after all, `pulumi up --replace '**{name}-pair'` with redundancy: pair has it back"
-
 NOT_YET = "[[ -f /etc/causeway/pair.json ]] || exit 0 # no pair has come that far\n"
 
 

@@ -110,6 +110,11 @@ class HostPlan:
         """The number of a proxy's pair."""
         return self.index // PROXIES_OF_A_PAIR
 
+    @property
+    def second(self) -> str:
+        """Name of the proxy that makes a pair of this one, whether or not there is one."""
+        return f"{self.role}-{self.index + 1}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class CreatedNetwork:

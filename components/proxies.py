@@ -16,7 +16,7 @@ from components.host import Host, HostArgs, Place
 from components.host_command import host_command
 from components.host_config import HostConfig, HostConfigArgs
 from components.host_scripts import Concern, Step, step_script
-from components.plan import HostPlan, PairPlan, Plan, Role, TenantPlan
+from components.plan import HostPlan, PairPlan, Plan, TenantPlan
 from components.previous import Previous, known_as
 from components.proxy_pair import ProxyPair, ProxyPairArgs
 from components.proxy_states import ProxyInterfaces, digest_output, proxy_states
@@ -251,8 +251,7 @@ class Proxies(pulumi.ComponentResource):
         The hooks are those of all that the proxy is told from now on.
         """
         access, known = self._args.access, self._args.previous.proxies
-        other = f"{Role.PROXY}-{proxy.plan.index + 1}"  # the second one of this pair, if there was one
-        leaving = {name: login for name, login in known.items() if name == other}
+        leaving = {name: login for name, login in known.items() if name == proxy.plan.second}
         hooks = Departure(access, proxy, known, leaving).hooks()
         first = host_command(
             f"{proxy.plan.name}-stays-alone",

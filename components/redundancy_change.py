@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from components.plan import Plan, Redundancy, Role
+from components.plan import Plan, Redundancy
 from components.previous import Previous
 
 _PAUSE = "open connections pause for some seconds, in which both ends of their tunnels change their address"
@@ -25,14 +25,7 @@ def announce_change(plan: Plan, previous: Previous) -> None:
         (Redundancy.PAIR, Redundancy.SINGLE): TO_SINGLE,
     }
     before = previous.redundancy
-    if any(name in previous.proxies for name in second_proxies(plan)):
+    if plan.redundancy is Redundancy.SINGLE and any(p.second in previous.proxies for p in plan.proxies):
         before = Redundancy.PAIR  # or a single proxy that was about to become one, in an update that failed
     if before is not None and (before, plan.redundancy) in notices:
         pulumi.log.warn(notices[before, plan.redundancy])
-
-
-def second_proxies(plan: Plan) -> tuple[str, ...]:
-    """Those that there would be with a pair, and are not with single proxies."""
-    if plan.redundancy is Redundancy.PAIR:
-        return ()
-    return tuple(f"{Role.PROXY}-{proxy.index + 1}" for proxy in plan.proxies)
