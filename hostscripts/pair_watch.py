@@ -55,6 +55,7 @@ TENANT_TABLES = ("inet causeway_forward", "ip causeway_nat")
 COMMAND_TAKES_S, RESYNC_TAKES_S = 10.0, 60.0
 DEAFNESS_EVERY_S = 30.0  # should somebody have made the table anew
 TELL_AFTER_S = 0.5
+CLAIMS_FIRST_S = 0.2  # answered within that where the API is well
 
 
 @dataclass(kw_only=True)
@@ -246,6 +247,7 @@ class Watcher:
     def is_renewed(self) -> None:
         """New scripts or another state are taken on by the same process, without a word to keepalived."""
         say("renewed")
+        self.write_switches()
         os.set_inheritable(self.events, True)
         interpreter = sys.orig_argv[: -len(sys.argv)]
         memory = json.dumps(asdict(self.decider.memory))
@@ -267,6 +269,7 @@ class Watcher:
         macs = {havip.mac for havip in self.conf.havips}
         often_s = max(OFTEN_S, OFTEN_PER_NIC_S * len(macs))
         while True:
+            await self.claims_come_first()
             asked_at = time.monotonic()
             self.look_now.clear()
             try:
@@ -308,6 +311,7 @@ class Watcher:
         look = self.looks[number]
         told, seen, since = "", "", time.monotonic()
         while True:
+            await self.claims_come_first()
             look.clear()
             now = self.now()
             found = self.path_looks(number)
@@ -388,6 +392,7 @@ class Watcher:
         namespaces = sorted(self.conf.tunnels)
         units = [KEEPALIVED, *(f"causeway-sync@{namespace}.service" for namespace in namespaces)]
         while True:
+            await self.claims_come_first()
             text = await output_of("systemctl", "is-active", *units)
             keepalived, *states = [*text.split(), *["unknown"] * len(units)][: len(units)]
             sync = dict(zip(namespaces, states, strict=True))
@@ -398,6 +403,11 @@ class Watcher:
     def synced(self, sync: Mapping[str, str]) -> list[str]:
         """Namespaces whose conntrackd can be asked."""
         return [name for name, state in sync.items() if state == "active" and configuration_of(name).exists()]
+
+    async def claims_come_first(self) -> None:
+        """For a moment: connections wait for them, and for nothing that is looked at or written down here."""
+        if self.claims:
+            await asyncio.wait(self.claims, timeout=CLAIMS_FIRST_S)
 
     async def waits(self, event: asyncio.Event, seconds: float) -> None:
         """For the event, or so long."""
@@ -510,8 +520,16 @@ class Watcher:
     def record(self, to: str, reason: str) -> int:
         at = int(time.time())
         self.switches = [*self.switches, f"{at} {to} {reason}"][-SWITCHES:]
-        write("switches", "".join(f"{line}\n" for line in self.switches))
+        self.goes_on(self.switches_are_written())
         return at
+
+    async def switches_are_written(self) -> None:
+        await self.claims_come_first()
+        self.write_switches()
+
+    def write_switches(self) -> None:
+        """Whoever comes after this process goes on with them."""
+        write("switches", "".join(f"{line}\n" for line in self.switches))
 
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
 
