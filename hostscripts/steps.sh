@@ -13,7 +13,8 @@
 # steps_aside and is_ready stand around the concerns; makes_way comes before the instance is replaced, stopped or removed,
 # and runs by SSH from the program itself; stays_alone comes before a pair becomes a single proxy, with a word in place of
 # the digest. DIGEST is of all that a proxy is told, but the func hosts it knows. One that this proxy is ready with already,
-# as when only the operator's key is another one, asks for no step.
+# as when only the operator's key is another one, asks for no step. One that it was ready with before a change that did not come
+# to its end asks for one: taking that back is a change as well.
 
 set -euo pipefail
 
@@ -26,6 +27,7 @@ steps_aside() {
   if is_done_with "$1"; then
     echo "causeway: nothing changes that could disturb"
   else
+    rm -f "$RUN/done_with" # from here on it is something in between, until it is ready
     other_one_forwards || echo "causeway: warning: the other proxy does not take over, so this one is changed while it is active"
   fi
 }

@@ -119,6 +119,15 @@ def test_it_steps_aside_for_no_change(proxy: Proxy) -> None:
     assert proxy.questions == ["ready", "step-aside"]
 
 
+def test_a_change_that_is_taken_back_before_its_end_is_one_as_well(proxy: Proxy) -> None:
+    """By then the other one has had its turn back, so that this one may be active."""
+    proxy.has_pair("exit 0")
+    proxy.step(Step.IS_READY, "d1")
+    proxy.step(Step.STEPS_ASIDE, "d2")  # and no more: a concern failed
+    proxy.step(Step.STEPS_ASIDE, "d1")
+    assert proxy.questions == ["ready", "step-aside", "step-aside"]
+
+
 def test_one_that_was_not_ready_is_not_done(proxy: Proxy) -> None:
     proxy.has_pair("[[ $1 == step-aside ]]")
     proxy.step(Step.IS_READY, "d1", ready_within_s=1)
