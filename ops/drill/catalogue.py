@@ -22,6 +22,7 @@ ANYTHING = Bounds(
 DOWN_S, ALARM_SEEN_S, WHOLE_S = 3.0, 2.0, 3.0
 AWS_CLAIM_S, AWS_EFFECT_S = 1.8, 1.0
 BOOT_S = 120.0
+SILENCE_SEEN_S = 60.0  # it is alarmed of within 40 s (docs/high-availability.md)
 
 SCENARIOS = (
     Scenario(
@@ -101,6 +102,32 @@ SCENARIOS = (
         steps=(do.kill(ACTIVE), do.moved(STANDBY)),
         # What such a failover costs connections is the figure; datagrams need none to be known.
         bounds=replace(ANYTHING, datagram_gap_s=FAILOVER_GAP_S),
+    ),
+    Scenario(
+        name="sync-link",
+        what="what conntrackd says is lost: the standby alarms; the link is well again, and the active proxy dies",
+        steps=(
+            do.block_sync(),
+            do.alarm(STANDBY, "do not hear each other", SILENCE_SEEN_S),
+            do.unblock_sync(),
+            do.well(SILENCE_SEEN_S),
+            do.knows_all(STANDBY),
+            do.kill(ACTIVE),
+            do.moved(STANDBY),
+        ),
+        bounds=FAILOVER,
+    ),
+    Scenario(
+        name="keepalived-hangs",
+        what="keepalived of the standby hangs, and is started anew; then the active proxy dies",
+        steps=(
+            do.hang_keepalived(STANDBY),
+            do.started_anew(STANDBY),
+            do.well(BOOT_S),
+            do.kill(ACTIVE),
+            do.moved(STANDBY),
+        ),
+        bounds=FAILOVER,
     ),
     Scenario(
         name="forwarding",

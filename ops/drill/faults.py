@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lab.paths import PROJECT
 from ops.errors import OpsError
@@ -95,9 +95,35 @@ class Faults(ABC):
         """As it was."""
         self.stack.hosts.succeed(host, f"sudo -n systemctl start {unit}")
 
-    def signal_service(self, host: str, unit: str, signal: str) -> None:
-        """To the service's own process."""
-        self.stack.hosts.succeed(host, f"sudo -n systemctl kill --kill-whom=main --signal={signal} {unit}")
+    def signal_service(self, host: str, unit: str, signal: str, whom: str = "main") -> None:
+        """To the service's own process, or to `all` of it."""
+        self.stack.hosts.succeed(host, f"sudo -n systemctl kill --kill-whom={whom} --signal={signal} {unit}")
+
+    def block_sync(self, hosts: Iterable[str], namespace: str) -> None:
+        """What conntrackd is told by the other one's does not come in."""
+        rules = (
+            "table inet drill { chain input { type filter hook input priority -300; "
+            'iifname "sync*" counter drop; }; }'
+        )
+        for host in hosts:
+            self._nft(host, namespace, rules)
+
+    def unblock_sync(self, hosts: Iterable[str], namespace: str) -> None:
+        """It comes in again, wherever it did not. One host that does not answer keeps no other from that."""
+        errors = []
+        for host in hosts:
+            try:
+                self._nft(host, namespace, "add table inet drill; delete table inet drill")
+            except OpsError as error:
+                errors.append(error.message)
+        if errors:
+            raise OpsError(
+                "; ".join(errors),
+                hint=f"once it answers: ip netns exec {namespace} nft delete table inet drill",
+            )
+
+    def _nft(self, host: str, namespace: str, rules: str) -> None:
+        self.stack.hosts.succeed(host, f"sudo -n ip netns exec {namespace} nft -f -", stdin=rules.encode())
 
     def forwarding_off(self, host: str, namespace: str) -> None:
         """The kernel of a tenant's namespace forwards nothing."""

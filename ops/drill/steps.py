@@ -20,6 +20,7 @@ from ops.switch import switch_now
 FAULT, MEND, SEEN, WAIT = "fault", "mend", "seen", "wait"
 KEEPALIVED, WATCHER = "causeway-keepalived.service", "causeway-pair.service"
 ALARM_DEADLINE_S = 15.0
+RESTART_DEADLINE_S = 15.0
 MOVE_DEADLINE_S = 30.0
 # Not as part of all that a host can be asked: that takes an emulated one seconds, and bounds would be missed by them.
 TOLD_ALARMS = "sudo -n jq -c .alarms /run/causeway/pair/state.json"
@@ -116,6 +117,26 @@ def unblock_vrrp() -> Step:
     )
 
 
+def block_sync() -> Step:
+    """Of one tenant's link between the proxies, both ways; both conntrackd run."""
+    return Step(
+        text="what one tenant's conntrackd says gets lost between the proxies",
+        kind=FAULT,
+        act=lambda scene: scene.faults.block_sync(scene.who.values(), scene.hurt),
+        heal=lambda scene: scene.faults.unblock_sync(scene.who.values(), scene.hurt),
+    )
+
+
+def unblock_sync() -> Step:
+    """The link heals."""
+    return Step(
+        text="the sync link is well again",
+        kind=MEND,
+        act=lambda scene: scene.faults.unblock_sync(scene.who.values(), scene.hurt),
+        mends=block_sync().key,
+    )
+
+
 # ── inside a host ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -126,6 +147,16 @@ def stop_keepalived(who: Who) -> Step:
         kind=FAULT,
         act=lambda scene: scene.faults.stop_service(scene.host(who), KEEPALIVED),
         heal=lambda scene: scene.faults.start_service(scene.host(who), KEEPALIVED),
+    )
+
+
+def hang_keepalived(who: Who) -> Step:
+    """SIGSTOP of all of it: systemd goes on to call it active."""
+    return Step(
+        text=f"keepalived of {who} hangs",
+        kind=FAULT,
+        act=lambda scene: scene.faults.signal_service(scene.host(who), KEEPALIVED, "STOP", "all"),
+        heal=lambda scene: scene.faults.signal_service(scene.host(who), KEEPALIVED, "CONT", "all"),
     )
 
 
@@ -360,21 +391,39 @@ def wait(seconds: float) -> Step:
     return Step(text=f"{seconds:g} s pass", kind=WAIT, act=lambda _scene: time.sleep(seconds))
 
 
-def alarm(on: Who, about: str) -> Step:
+def alarm(on: Who, about: str, deadline_s: float = ALARM_DEADLINE_S) -> Step:
     """It says that something is wrong, and what."""
     text = f"{on} raises an alarm about {about}"
+    return Step(
+        text=text,
+        kind=SEEN,
+        act=lambda scene: until(
+            scene.named(text), lambda: any(about in one for one in alarms(scene, on)), deadline_s, poll_s=0.5
+        ),
+    )
 
-    def rings(scene: Scene) -> bool:
-        try:
-            told = understood(ALARMS, scene.stack.hosts.succeed(scene.host(on), TOLD_ALARMS))
-        except OpsError:
-            return False  # it may be busy, or not be there yet
-        return any(about in one for one in told)
+
+def alarms(scene: Scene, of: Who) -> list[str]:
+    """What it says is wrong; nothing where it does not answer: it may be busy, or not be there yet."""
+    try:
+        return understood(ALARMS, scene.stack.hosts.succeed(scene.host(of), TOLD_ALARMS))
+    except OpsError:
+        return []
+
+
+def started_anew(who: Who) -> Step:
+    """One that was stopped by a signal would be seen as that."""
+    text = f"keepalived of {who} was started anew"
+    state = f"ps -o state= --pid $(systemctl show --value --property=MainPID {KEEPALIVED})"
+
+    def runs(scene: Scene) -> bool:
+        done = scene.stack.hosts.run(scene.host(who), state)
+        return done.status == 0 and not done.out.startswith("T")
 
     return Step(
         text=text,
         kind=SEEN,
-        act=lambda scene: until(scene.named(text), lambda: rings(scene), ALARM_DEADLINE_S, poll_s=0.5),
+        act=lambda scene: until(scene.named(text), lambda: runs(scene), RESTART_DEADLINE_S, poll_s=0.5),
     )
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from ops.drill import steps as do
+from ops.drill.faults import HostFaults
 from ops.drill.scenario import Scene, Step, Who
 from ops.errors import OpsError
 from ops.outputs import Outputs, parse_outputs
+from ops.ssh import Done
 from tests.unit import ops_pair as pair
 from tests.unit.test_ops_known import entry
 
@@ -96,13 +98,51 @@ def test_an_alarm_is_what_the_watcher_says(
 ) -> None:
     stage, recorded = scene(two_tenants())
     monkeypatch.setattr(recorded, "succeed", lambda _host, _line: printed)
-    monkeypatch.setattr(do, "ALARM_DEADLINE_S", 0.0)
-    step = do.alarm(STANDBY, "is not here yet")
+    step = do.alarm(STANDBY, "is not here yet", deadline_s=0.0)
     if rings:
         step.act(stage)
     else:
         with pytest.raises(OpsError, match="waited 0 s in vain for proxy-1 raises an alarm"):
             step.act(stage)
+
+
+@pytest.mark.parametrize(
+    ("done", "is_anew"),
+    [
+        (Done(0, "S\n", ""), True),
+        (Done(0, "T\n", ""), False),
+        (Done(1, "", "error: process ID list syntax error"), False),
+    ],
+    ids=["runs", "still stopped by a signal", "between the two"],
+)
+def test_one_that_hangs_was_started_anew_when_its_process_is_no_longer_stopped(
+    monkeypatch: pytest.MonkeyPatch, done: Done, is_anew: bool
+) -> None:
+    stage, recorded = scene(two_tenants())
+    monkeypatch.setattr(recorded, "run", lambda _host, _line: done, raising=False)
+    monkeypatch.setattr(do, "RESTART_DEADLINE_S", 0.0)
+    step = do.started_anew(STANDBY)
+    if is_anew:
+        step.act(stage)
+    else:
+        with pytest.raises(OpsError, match="in vain for keepalived of proxy-1 was started anew"):
+            step.act(stage)
+
+
+def test_a_host_that_does_not_answer_keeps_no_other_from_being_healed() -> None:
+    asked: list[str] = []
+
+    def succeed(host: str, _line: str, stdin: bytes) -> str:
+        asked.append(f"{host} {stdin.decode()}")
+        if host == "proxy-0":
+            raise OpsError("proxy-0: no answer", hint="")
+        return ""
+
+    stack: Any = SimpleNamespace(hosts=SimpleNamespace(succeed=succeed))
+    with pytest.raises(OpsError, match="proxy-0: no answer"):
+        HostFaults(stack).unblock_sync(("proxy-0", "proxy-1"), "tenant-beta")
+    deleted = "add table inet drill; delete table inet drill"
+    assert asked == [f"proxy-0 {deleted}", f"proxy-1 {deleted}"]
 
 
 def tables(**standby: str) -> Tables:

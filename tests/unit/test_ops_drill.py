@@ -442,7 +442,7 @@ def test_all_scenarios_are_there() -> None:
     assert set(names) >= {
         "kill", "hang", "unplug-platform", "unplug-user", "keepalived", "conntrackd", "forwarding", "switch",
         "switch-busy", "api-down", "api-slow", "refused", "split", "reboot", "both", "kill-up", "rolling", "idle",
-        "again", "watcher",
+        "again", "watcher", "sync-link", "keepalived-hangs",
     }  # fmt: skip
 
 
@@ -454,7 +454,7 @@ GAPS = {
     "switch": (0.12, 0.5), "switch-busy": (0.12, 2), "api-down": (6, 9), "api-slow": (4, 6),
     "refused": (7.6, 11), "split": (0.18, 2), "reboot": (0, 2), "both": (60, None),
     "kill-up": (0.49, 2), "rolling": (0.27, 0.5), "idle": (0.49, 2), "again": (0.49, 2),
-    "watcher": (0.12, 2),
+    "watcher": (0.12, 2), "sync-link": (0.49, 2), "keepalived-hangs": (0.49, 2),
 }  # fmt: skip
 
 
