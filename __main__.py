@@ -10,13 +10,12 @@ from components.firewall_rules import API, BASTION, FUNC, PROXY, platform_firewa
 from components.func_fleet import FuncFleet, FuncFleetArgs
 from components.lookups import find_image, with_chosen_subnets
 from components.networks import ACCESS, platform_vpc
-from components.one_at_a_time import require_one_at_a_time
 from components.open_connections import announce_disturbances
 from components.planning import make_plan
 from components.previous import known_as, previous_stack
 from components.proxies import Proxies, ProxiesArgs
 from components.redundancy_change import announce_change
-from components.same_places import require_same_places
+from components.refusal import require_possible_update
 from components.settings_pulumi import private_key, settings_from_pulumi
 from components.tunnel_change import announce_tunnel_change
 from components.user_instances import UserInstances, UserInstancesArgs
@@ -26,8 +25,7 @@ from components.vpc import Vpc
 settings = settings_from_pulumi()
 plan = with_chosen_subnets(make_plan(settings, pulumi.get_stack()))
 previous = previous_stack()
-require_same_places(plan, previous)
-require_one_at_a_time(plan, previous)
+require_possible_update(plan, previous)
 announce_access_change(plan, previous)
 announce_change(plan, previous)
 announce_tunnel_change(plan, previous)

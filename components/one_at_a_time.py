@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
-import pulumi
-
 from components.open_connections import changes_of, fates, planned_path
-from components.plan import HostPlan, Plan, Role
-from components.previous import Previous
-from components.settings import ConfigurationError, Problem
+from components.plan import CreatedNetwork, HostPlan, Plan, Role, TenantPlan
+from components.previous import Path, Previous
+from components.settings import Problem
 from components.validation.quota import OWN_RULES, RULES
 
 
-def require_one_at_a_time(plan: Plan, previous: Previous) -> None:
-    """End the program, before any resource, if this update holds two changes of which each needs one of its own."""
-    problems = [
-        *_redundancy_and_more(plan, previous),
-        *_zone_and_same_subnets(plan, previous),
-        *_neighbours_addresses(plan, previous),
-        *_subnets_in_the_way(plan, previous),
-        *_rules_of_both(plan, previous),
-    ]
-    if problems:
-        raise pulumi.RunError(str(ConfigurationError(problems)))
+def changes_at_once(plan: Plan, previous: Previous) -> Iterator[Problem]:
+    """Those of which each needs an update of its own."""
+    yield from _redundancy_and_more(plan, previous)
+    yield from _zone_and_same_subnets(plan, previous)
+    yield from _neighbours_addresses(plan, previous)
+    yield from _subnets_in_the_way(plan, previous)
+    yield from _rules_of_both(plan, previous)
 
 
 def _redundancy_and_more(plan: Plan, previous: Previous) -> Iterator[Problem]:
@@ -84,6 +78,34 @@ def _neighbours_addresses(plan: Plan, previous: Previous) -> Iterator[Problem]:
         was, now = previous.paths.get(tenant.name), planned_path(plan, tenant)
         if was is not None and was.network == now.network:
             yield from _taken(f"tenants[{position}].user_eni_address", was.eni_addresses, now.eni_addresses)
+        yield from _of_another_tenant(f"tenants[{position}]", tenant, now, previous)
+
+
+def _of_another_tenant(key: str, tenant: TenantPlan, now: Path, previous: Previous) -> Iterator[Problem]:
+    """In one subnet, what a tenant gives up it gives up last. ENIs stay with their place on the proxies.
+
+    Networks that the stack makes are a tenant's own, whatever their addresses.
+    """
+    if isinstance(tenant.network, CreatedNetwork):
+        return
+    for name, was in previous.paths.items():
+        if name == tenant.name or was.network != now.network:
+            continue
+        there = previous.places.get(name)
+        stays = there is not None and (there.pair, there.slot) == (tenant.pair, tenant.slot)
+        enis = {} if stays and was.eni_addresses == now.eni_addresses else was.eni_addresses
+        claims = {
+            "user_eni_address": [a for a in now.eni_addresses.values() if a in enis.values()],
+            "havip": [now.havip] if now.havip is not None and now.havip == was.havip else [],
+        }
+        for setting, addresses in claims.items():
+            if addresses:
+                yield Problem(
+                    key=f"{key}.{setting}",
+                    value=str(addresses[0]),
+                    rule=f"is {name}'s until later in the update",
+                    way_out=f"remove {name}, or give it another address, run up, and then add {tenant.name}",
+                )
 
 
 def _subnets_in_the_way(plan: Plan, previous: Previous) -> Iterator[Problem]:

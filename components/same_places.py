@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pulumi
-
 from components.plan import Plan, TunnelKind
 from components.previous import Place, Previous
-from components.settings import ConfigurationError, Problem
+from components.settings import Problem
 
 
-def require_same_places(plan: Plan, previous: Previous) -> None:
-    """End the program, before any resource, if a tenant that runs would be elsewhere than it is."""
-    problems = [*_renumbered(plan, previous), *_moved(plan, previous)]
-    if problems:
-        raise pulumi.RunError(str(ConfigurationError(problems)))
+def moved_tenants(plan: Plan, previous: Previous) -> Iterator[Problem]:
+    """Those that run and would be elsewhere than they are."""
+    yield from _renumbered(plan, previous)
+    yield from _moved(plan, previous)
 
 
 def _renumbered(plan: Plan, previous: Previous) -> Iterator[Problem]:

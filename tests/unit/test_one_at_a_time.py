@@ -52,6 +52,19 @@ def preview(stack: str, change: Change) -> None:
     run_stack(stack, change=change, previous=graph_of(stack).outputs, preview=True)
 
 
+def instead_of_customer_b(**changes: int) -> Change:
+    """Another tenant, in the same subnet."""
+    return lambda c: c["causeway:tenants"][1].update(name="customer-c", **changes)
+
+
+def get_twin(configuration: Configuration) -> None:
+    """Its own network has all the addresses of alpha's."""
+    (own,) = configuration["causeway:tenants"]
+    overlay = {"cidr": "10.0.1.0/24", "proxy": "10.0.1.4", "first_func": "10.0.1.3"}
+    twin = {**own, "name": "twin", "index": own["index"] + 1, "overlay": overlay}
+    configuration["causeway:tenants"] = [own, {k: v for k, v in twin.items() if k != "container_cidr"}]
+
+
 LARGER = set_in("proxy", instance_type="c6in.xlarge")
 OTHER_IMAGE: Change = lambda c: c.update({"causeway:ami": "ami-0fedcba9876543210"})  # noqa: E731
 OPERATORS = [f"203.0.113.{number}/32" for number in range(50)]
@@ -112,6 +125,19 @@ REFUSED = [
         id="destinations",
     ),
     pytest.param(
+        "prod",
+        instead_of_customer_b(index=3),
+        r"tenants\[1\].user_eni_address: 10.30.4.200\n *is customer-b's until later.*"
+        r"tenants\[1\].havip: 10.30.4.202\n *is customer-b's until later",
+        id="another tenant with its ENIs' addresses",
+    ),
+    pytest.param(
+        "prod",
+        instead_of_customer_b(),
+        r"tenants\[1\].havip: 10.30.4.202\n *is customer-b's until later",
+        id="another name",
+    ),
+    pytest.param(
         LAB_PAIR, in_zone("us-east-1b"), "availability_zone: us-east-1b.*192.168.80.0/24", id="zone"
     ),
 ]
@@ -121,6 +147,8 @@ ALONE = [
     pytest.param(LAB_PAIR, LARGER, id="type"),
     pytest.param(LAB_PAIR, set_in("proxy", first_address="192.168.4.20"), id="proxies"),
     pytest.param(LAB_PAIR, alpha(user_eni_address="172.16.101.20"), id="ENIs"),
+    pytest.param("prod", lambda c: c["causeway:tenants"].pop(1), id="a tenant goes"),
+    pytest.param(LAB_PAIR, get_twin, id="a tenant with the same addresses comes"),
     pytest.param(LAB_PAIR, set_in("access", operator_cidrs=OPERATORS[1:]), id="operators"),
     pytest.param(LAB_PAIR, alpha(cidrs=["172.16.101.0/24", *DESTINATIONS[1:]]), id="destinations"),
 ]
@@ -135,3 +163,11 @@ def test_two_changes_are_refused(stack: str, change: Change, said: str) -> None:
 @pytest.mark.parametrize(("stack", "change"), ALONE)
 def test_each_alone_is_not(stack: str, change: Change) -> None:
     preview(stack, change)
+
+
+def test_what_moves_tenants_and_what_comes_at_once_are_refused_together() -> None:
+    with pytest.raises(pulumi.RunError) as refused:
+        preview(LAB_PAIR, both(become_single, LARGER, alpha(index=7)))
+    said = str(refused.value)
+    assert "redundancy: " in said
+    assert "tenants[0].index: 7" in said
