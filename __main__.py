@@ -84,4 +84,5 @@ export_stack(
     redundancy=proxies.redundancy,
     api_endpoint=proxies.api_endpoint,
     tunnel=known_as(previous.tunnel, plan.tunnel, func_fleet.tunnels),
+    told={**func_fleet.digests, **proxies.digests, **user_instances.digests},
 )

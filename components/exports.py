@@ -9,6 +9,8 @@
   API's endpoint (null where the stack makes none); and the pairs, each with its proxies, the platform's HaVip (null
   with a single proxy), the tunnels' remote and the tenants that it serves
 - access: how the operator gets in
+- told, by host, then by concern: a digest of the state that it is to have, by which `ops status` knows one that has
+  another: an update that did not finish, or one that lost the connection and was taken back
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import pulumi
 
 from components.access import OperatorAccess
 from components.host import Host, Image
+from components.host_config import Digests
 from components.plan import (
     CreatedNetwork,
     ExistingNetwork,
@@ -44,6 +47,7 @@ def export_stack(
     redundancy: pulumi.Input[str],
     tunnel: pulumi.Input[str],
     api_endpoint: pulumi.Input[str] | None,
+    told: Mapping[str, Digests],
 ) -> None:
     """Export everything. `user_enis`: by proxy, then by tenant.
 
@@ -55,6 +59,7 @@ def export_stack(
     pulumi.export("tenants", {tenant.name: _tenant(plan, tenant, user_enis) for tenant in plan.tenants})
     pulumi.export("plan", _plan(plan, image, redundancy, tunnel, api_endpoint))
     pulumi.export("access", _access(plan, access))
+    pulumi.export("told", told)
 
 
 def _host(host: Host, access: OperatorAccess) -> dict[str, object]:

@@ -9,7 +9,7 @@ import pulumi
 
 from components.access import OperatorAccess
 from components.host import Host, HostArgs, Place
-from components.host_config import HostConfig, HostConfigArgs
+from components.host_config import Digests, HostConfig, HostConfigArgs
 from components.host_scripts import Concern
 from components.host_state import container_state, packages_state, routes_state, tunnel_state
 from components.plan import Plan
@@ -33,6 +33,7 @@ class FuncFleet(pulumi.ComponentResource):
 
     hosts: tuple[Host, ...]
     tunnels: tuple[pulumi.Resource, ...]  # what each is told of its own
+    digests: dict[str, Digests]  # of what each is told, by name
 
     def __init__(self, name: str, args: FuncFleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("causeway:func:FuncFleet", name, None, opts)
@@ -41,17 +42,19 @@ class FuncFleet(pulumi.ComponentResource):
             Host(host.name, HostArgs(host=host, place=args.place), self._child)
             for host in args.plan.func_hosts
         )
-        self.tunnels = tuple(self._configure(host, args) for host in self.hosts)
+        configs = {host.plan.name: self._configure(host, args) for host in self.hosts}
+        self.tunnels = tuple(config.told[Concern.TUNNEL] for config in configs.values())
+        self.digests = {name: config.digests for name, config in configs.items()}
         self.register_outputs({})
 
-    def _configure(self, host: Host, args: FuncFleetArgs) -> pulumi.Resource:
+    def _configure(self, host: Host, args: FuncFleetArgs) -> HostConfig:
         states = {
             Concern.PACKAGES: packages_state(args.plan, host.plan),
             Concern.CONTAINER: container_state(args.plan, host.plan),
             Concern.TUNNEL: tunnel_state(args.plan, host.plan),
             Concern.ROUTES: routes_state(args.plan, host.plan),
         }
-        config = HostConfig(
+        return HostConfig(
             host.plan.name,
             HostConfigArgs(
                 host=host,
@@ -61,4 +64,3 @@ class FuncFleet(pulumi.ComponentResource):
             ),
             self._child,
         )
-        return config.told[Concern.TUNNEL]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import pulumi
 
 from components.access import OperatorAccess
 from components.host import Host
 from components.host_command import host_command
-from components.host_scripts import Concern, configuration_script
+from components.host_scripts import Concern, configuration_script, state_digest
 
 State = Mapping[str, object]
+Digests = dict[str, str | pulumi.Output[str]]  # by concern
 Between = Callable[[Sequence[pulumi.Resource]], Sequence[pulumi.Resource]]
 
 
@@ -36,15 +38,19 @@ class HostConfig(pulumi.ComponentResource):
     """What a host is told, concern after concern. A replaced host is told everything again.
 
     Nothing in it is secret but the connection, so that changes can be read in a preview. Who waits for `done`
-    waits for all of it, who waits for one of `told` for a concern and those before.
+    waits for all of it, who waits for one of `told` for a concern and those before. `digests`: of the states.
     """
 
     done: tuple[pulumi.Resource, ...]
     told: dict[Concern, pulumi.Resource]
+    digests: Digests
 
     def __init__(self, name: str, args: HostConfigArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("causeway:host:HostConfig", name, None, opts)
         self.told = {}
+        self.digests = {
+            concern.value: _of_state(state, state_digest) for concern, state in args.states.items()
+        }
         before: list[pulumi.Resource] = [*args.access.reachable(args.host), *args.after]
         for concern, state in args.states.items():
             if concern in args.between:
@@ -53,7 +59,7 @@ class HostConfig(pulumi.ComponentResource):
                 f"{name}-{concern.replace('_', '-')}",
                 args.host,
                 args.access,
-                _script(concern, state),
+                _of_state(state, partial(configuration_script, concern)),
                 before=before,
                 parent=self,
                 hooks=args.hooks,
@@ -64,8 +70,6 @@ class HostConfig(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _script(concern: Concern, state: State | pulumi.Output[State]) -> pulumi.Input[str]:
+def _of_state(state: State | pulumi.Output[State], made: Callable[[State], str]) -> str | pulumi.Output[str]:
     """Plain where the state is, so that it is known in every preview."""
-    if isinstance(state, pulumi.Output):
-        return state.apply(lambda known: configuration_script(concern, known))
-    return configuration_script(concern, state)
+    return state.apply(made) if isinstance(state, pulumi.Output) else made(state)

@@ -15,6 +15,7 @@ STEPS = "steps.sh"
 SCRIPTS_ON_HOST = "/opt/causeway"
 STATE_ON_HOST = "/etc/causeway"
 END_OF_FILE = "CAUSEWAY_END_OF_FILE"
+STATE_DIGEST_DIGITS = 12  # against accidents; a host that lies would say whatever is expected
 
 
 class Concern(StrEnum):
@@ -96,17 +97,21 @@ def configuration_script(concern: Concern, state: Mapping[str, object], director
     state is printed one value a line, so that a preview shows a changed value as a changed line.
     """
     directory = directory or DIRECTORY
-    state_text = json.dumps(state, indent=2, ensure_ascii=False) + "\n"
     parts = [
         _text(directory / RECEIVER),
         "main() {\n",
         *(_receive(file.target, file.mode, _text(directory / file.source)) for file in files_of(concern)),
-        _receive(f"{STATE_ON_HOST}/{concern}.json", "0600", state_text),
+        _receive(f"{STATE_ON_HOST}/{concern}.json", "0600", _state_text(state)),
         f"apply_concern {concern}\n",
         "}\n",
         "main </dev/null\n",
     ]
     return "".join(parts)
+
+
+def state_digest(state: Mapping[str, object]) -> str:
+    """Of the state as it is on a host: the first 12 of the hexadecimal digits that sha256sum prints there."""
+    return hashlib.sha256(_state_text(state).encode()).hexdigest()[:STATE_DIGEST_DIGITS]
 
 
 def step_script(step: Step, digest: str, directory: Path | None = None) -> str:
@@ -132,6 +137,10 @@ def _without_peers(state: Mapping[str, object]) -> Mapping[str, object]:
     if not isinstance(tunnels, list):
         return state
     return {**state, "tunnels": [{**tunnel, "peers": []} for tunnel in tunnels]}
+
+
+def _state_text(state: Mapping[str, object]) -> str:
+    return json.dumps(state, indent=2, ensure_ascii=False) + "\n"
 
 
 def _text(path: Path) -> str:

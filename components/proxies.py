@@ -14,7 +14,7 @@ from components.departure import Departure
 from components.firewall import Group
 from components.host import Host, HostArgs, Place
 from components.host_command import host_command
-from components.host_config import HostConfig, HostConfigArgs
+from components.host_config import Digests, HostConfig, HostConfigArgs
 from components.host_scripts import Concern, Step, step_script
 from components.plan import HostPlan, PairPlan, Plan, TenantPlan
 from components.previous import Previous, known_as
@@ -75,6 +75,7 @@ class Proxies(pulumi.ComponentResource):
 
     hosts: tuple[Host, ...]
     user_enis: dict[str, dict[str, UserEni]]  # by proxy, then by tenant
+    digests: dict[str, Digests]  # of what each is told, by name
     # Of each pair's first proxy the tunnels: the far end of every func host's, before there are two and after. In a run
     # in which no end takes in what the other sends until both have changed, all of it: the other one makes way.
     first_ends: tuple[pulumi.Resource, ...]
@@ -87,7 +88,7 @@ class Proxies(pulumi.ComponentResource):
         self._args = args
         self._replacements = Replacements(args.access, args.previous.proxies)
         self._endpoint: tuple[pulumi.Resource, ...] = ()
-        self.user_enis = {}
+        self.user_enis, self.digests = {}, {}
         made = [self._make_pair(name, pair) for pair in args.plan.pairs]
         self.hosts = tuple(host for pair in made for host in pair.hosts)
         self.first_ends = tuple(end for pair in made for end in pair.first_ends)
@@ -238,6 +239,7 @@ class Proxies(pulumi.ComponentResource):
             ),
             self._child,
         )
+        self.digests[name] = config.digests
         tunnels = config.told[Concern.TUNNEL]
         if turn is None:
             return _Configured(begun, tunnels, config.done)

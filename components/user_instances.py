@@ -10,7 +10,7 @@ import pulumi
 from components.access import OperatorAccess
 from components.firewall import Group
 from components.host import Host, HostArgs, Image
-from components.host_config import HostConfig, HostConfigArgs
+from components.host_config import Digests, HostConfig, HostConfigArgs
 from components.host_scripts import Concern
 from components.host_state import echo_state
 from components.plan import CreatedNetwork, HostPlan, Plan, Role, TenantPlan
@@ -31,6 +31,7 @@ class UserInstances(pulumi.ComponentResource):
     """One instance per network of the stack's own: HTTP says who the client is, TCP and UDP echo."""
 
     hosts: dict[str, Host]
+    digests: dict[str, Digests]  # of what each is told, by name
 
     def __init__(
         self, name: str, args: UserInstancesArgs, opts: pulumi.ResourceOptions | None = None
@@ -43,8 +44,7 @@ class UserInstances(pulumi.ComponentResource):
             if isinstance(tenant.network, CreatedNetwork) and network.instance_group is not None:
                 host = self._make_host(tenant, tenant.network, network, network.instance_group, args)
                 self.hosts[tenant.name] = host
-        for host in self.hosts.values():
-            self._configure(host, args)
+        self.digests = {host.plan.name: self._configure(host, args) for host in self.hosts.values()}
         self.register_outputs({})
 
     def _make_host(
@@ -65,7 +65,8 @@ class UserInstances(pulumi.ComponentResource):
         place = args.access.place(args.image, network.subnet, group, network.tags)
         return Host(host.name, HostArgs(host=host, place=place), self._child)
 
-    def _configure(self, host: Host, args: UserInstancesArgs) -> None:
+    def _configure(self, host: Host, args: UserInstancesArgs) -> Digests:
         # No packages: the image has all that echo needs, and the group lets nothing out to a mirror.
         states = {Concern.ECHO: echo_state()}
-        HostConfig(host.plan.name, HostConfigArgs(host=host, access=args.access, states=states), self._child)
+        config_args = HostConfigArgs(host=host, access=args.access, states=states)
+        return HostConfig(host.plan.name, config_args, self._child).digests

@@ -132,12 +132,13 @@ class HaVip:
 
 
 class Outputs(_Output):
-    """The whole."""
+    """The whole. `told`: by host and concern the digest of the state that the stack means it to have."""
 
     schema_version: int
     hosts: Mapping[str, Host]
     tenants: Mapping[str, Tenant]
     plan: Plan
+    told: Mapping[str, Mapping[str, str]] = {}
 
     @property
     def pairs(self) -> tuple[Pair, ...]:

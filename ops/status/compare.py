@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from ops.outputs import HaVip, Outputs, Pair
 from ops.status.seen import BUSY, HostSeen, PairSeen, Seen, Sync
 
-API = "API"
+API, STACK = "API", "stack"
+WORKING_ROLES = ("func", "proxy")  # a user instance may lack what it takes to tell
 BEHIND_IS_MUCH = 0.1  # of the active one's connections
 NEARLY_FULL = 0.9
 MANY_OFF = 3  # changes that are named
@@ -20,7 +21,7 @@ MANY_OFF = 3  # changes that are named
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong with a host, a pair, a tenant or `API`."""
+    """Something that is wrong with a host, a pair, a tenant, `API` or `stack`."""
 
     subject: str
     text: str
@@ -118,13 +119,18 @@ def compare(outputs: Outputs, seen: Seen) -> Report:
     problems = [
         *(problem for pair in pairs for problem in pair.problems),
         *(Problem(name, "says that it is one of the pair, which it is not") for name in pretenders),
+        *_told_problems(outputs, seen),
         *_host_problems(outputs, seen),
     ]
     return Report(
         outputs=outputs,
         seen=seen,
         problems=tuple(problems),
-        notes=(*_notes(seen), *(note for pair in pairs for note in _sync_notes(pair))),
+        notes=(
+            *_notes(seen),
+            *_mute(outputs, seen, works=False),
+            *(note for pair in pairs for note in _sync_notes(pair)),
+        ),
         pairs=pairs,
     )
 
@@ -242,6 +248,7 @@ def _host_problems(outputs: Outputs, seen: Seen) -> Iterator[Problem]:
         yield Problem(API, seen.api_error)
     for name, reason in seen.silent.items():
         yield Problem(name, reason)
+    yield from _mute(outputs, seen, works=True)
     for name, host in seen.hosts.items():
         yield from _concern_problems(name, host)
         yield from _off_problems(name, host)
@@ -253,6 +260,15 @@ def _host_problems(outputs: Outputs, seen: Seen) -> Iterator[Problem]:
                 yield Problem(name, "says nothing of the pair: causeway-pair.service does not run")
 
 
+def _mute(outputs: Outputs, seen: Seen, *, works: bool) -> Iterator[Problem]:
+    """Who lets us in and cannot say what it is; `works`: those that have to be something, or the others."""
+    for name, host in seen.hosts.items():
+        if not host.tells_status and (outputs.hosts[name].role in WORKING_ROLES) == works:
+            yield Problem(
+                name, "cannot tell its status: /opt/causeway/status fails there, or there is no jq on it"
+            )
+
+
 def _concern_problems(name: str, host: HostSeen) -> Iterator[Problem]:
     for concern, told in host.concerns.items():
         if told.result is None:
@@ -261,6 +277,20 @@ def _concern_problems(name: str, host: HostSeen) -> Iterator[Problem]:
             yield Problem(name, f"{concern} {told.result}")
         elif not told.in_sync:
             yield Problem(name, f"{concern} was applied from another state or script than is there now")
+
+
+def _told_problems(outputs: Outputs, seen: Seen) -> Iterator[Problem]:
+    """Of the stack: whatever a proxy was told, it may be able to take over."""
+    for name, host in sorted(seen.hosts.items()):
+        has = {concern: told.state_sha256 for concern, told in host.concerns.items()}
+        meant = outputs.told.get(name, {}) if host.tells_status else {}
+        others = [concern for concern, digest in meant.items() if not has.get(concern, "").startswith(digest)]
+        if others:
+            yield Problem(
+                STACK,
+                f"{name} has another state than the last update says: {', '.join(others)} (run `up`; where that "
+                f"changes nothing: `up --replace 'urn:pulumi:**::{name}-{others[0].replace('_', '-')}'`, so for each)",
+            )
 
 
 def _off_problems(name: str, host: HostSeen) -> Iterator[Problem]:
@@ -319,10 +349,6 @@ def _notes(seen: Seen) -> Iterator[Problem]:
     for name, host in seen.hosts.items():
         if host.not_compared == BUSY:
             yield Problem(name, f"its kernel was not compared with what was applied: {BUSY}")
-        if not host.tells_status:
-            yield Problem(
-                name, "cannot tell its status: /opt/causeway/status fails there, or there is no jq on it"
-            )
 
 
 def _sync_notes(pair: PairReport) -> Iterator[Problem]:

@@ -10,11 +10,15 @@ BUSY = "another apply is at work"
 
 @dataclass(frozen=True, kw_only=True)
 class Concern:
-    """What a host says of a part of its configuration. `applied_at`: epoch seconds; None: not since it booted."""
+    """What a host says of a part of its configuration. `applied_at`: epoch seconds; None: not since it booted.
+
+    `state_sha256`: of the state that it has.
+    """
 
     result: str | None
     applied_at: int | None
     in_sync: bool
+    state_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

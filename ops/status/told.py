@@ -22,6 +22,7 @@ class ConcernTold(Told):
     result: Name | None
     applied_at: Count | None
     in_sync: bool
+    state_sha256: Name = ""
 
 
 class Device(Told):
@@ -118,7 +119,12 @@ def host_seen(printed: str) -> HostSeen:
     concerns = {} if status is None else status.concerns
     return HostSeen(
         concerns={
-            name: Concern(result=one.result, applied_at=one.applied_at, in_sync=one.in_sync)
+            name: Concern(
+                result=one.result,
+                applied_at=one.applied_at,
+                in_sync=one.in_sync,
+                state_sha256=one.state_sha256,
+            )
             for name, one in concerns.items()
         },
         kernel={name: _addresses(one) for name, one in namespaces.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from lab.errors import LabError
 from lab.paths import PROJECT
 from tests.lab.conftest import LabUnderTest, wait_until
 from tests.lab.kept_connections import kept_connections
+from tests.lab.pair_lab import ops_status
 from tests.lab.test_path import FUNC, HTTP, PROXY, USER
 
 pytestmark = pytest.mark.lab
@@ -130,6 +132,23 @@ def test_an_edited_script_shows_on_exactly_the_hosts_that_have_it(lab: LabUnderT
     assert "# edited" in lab.succeed(PROXY, "tail -n 1 /opt/causeway/nat.sh")
     lab.up()
     assert "# edited" not in lab.succeed(PROXY, "cat /opt/causeway/nat.sh")
+
+
+def test_a_host_that_has_another_state_than_the_engine_believes_is_named_with_the_way_out(
+    lab: LabUnderTest,
+) -> None:
+    """As when an update lost the connection once a host had what it was told, and the change was taken back."""
+    state = "/etc/causeway/routes.json"
+    lab.succeed(
+        FUNC, f"jq '.hello = 1' {state} >/tmp/state && cp /tmp/state {state} && /opt/causeway/apply routes"
+    )
+    (problem,) = ops_status(lab)["problems"]
+    assert problem["subject"] == "stack"
+    assert "func-0 has another state than the last update says: routes (" in problem["text"]
+    assert changed(lab.up()) == set()
+    (urn,) = re.findall(r"--replace '(\S+)'", problem["text"])
+    lab.up("--replace", urn)
+    assert ops_status(lab)["problems"] == []
 
 
 def test_peers_that_left_the_state_leave_the_kernel(lab: LabUnderTest) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +16,7 @@ from rich.console import Console
 from ops.errors import OpsError
 from ops.outputs import parse_outputs
 from ops.status import gather, show
-from ops.status.compare import compare
+from ops.status.compare import Report, compare
 from ops.status.gather import look
 from ops.status.seen import BUSY, ApiEni, Concern, Connections, Seen, Sync
 from ops.status.told import host_seen
@@ -198,6 +198,57 @@ def test_what_is_wrong_is_said(change: Change, said: str) -> None:
     assert said in problems(change(pair.healthy()))
 
 
+DIGESTS = {"tunnel": "0" * 12, "nat": "1" * 12, "user_eni": "2" * 12}
+HAS_ALL = {name: replace(pair.GOOD, state_sha256=digest + "f" * 52) for name, digest in DIGESTS.items()}
+HAS_ANOTHER = {**HAS_ALL, "user_eni": replace(pair.GOOD, state_sha256="3" * 64)}
+
+
+def told_as_meant(seen: Seen, meant: Mapping[str, Mapping[str, str]]) -> Report:
+    return compare(parse_outputs({**pair.outputs_json(), "told": meant}, "a stack"), seen)
+
+
+@pytest.mark.parametrize(
+    ("concerns", "said"),
+    [
+        (HAS_ALL, []),
+        (HAS_ANOTHER, ["user_eni"]),
+        ({}, ["tunnel", "nat", "user_eni"]),
+    ],
+    ids=["as meant", "one is another", "nothing"],
+)
+def test_what_a_host_was_told_is_compared_with_what_the_last_update_says(
+    concerns: dict[str, Concern], said: list[str]
+) -> None:
+    """As after an update that lost the connection and was taken back: the engine has nothing to do, and is wrong."""
+    report = told_as_meant(pair.with_host(pair.healthy(), "proxy-0", concerns=concerns), {"proxy-0": DIGESTS})
+    begin = "stack: proxy-0 has another state than the last update says: "
+    assert [str(one).partition(" (")[0] for one in report.problems] == [
+        f"{begin}{', '.join(said)}" for _ in said[:1]
+    ]
+    assert report.of_proxies == (), "a planned switch is still possible"
+
+
+def test_a_host_that_has_another_state_is_said_with_the_way_out() -> None:
+    (found,) = told_as_meant(pair.healthy(), {"func-0": {"user_eni": "0" * 12}}).problems
+    assert "`up --replace 'urn:pulumi:**::func-0-user-eni'`" in found.text
+
+
+def test_what_a_host_was_told_is_not_asked_where_the_outputs_do_not_say() -> None:
+    seen = pair.with_host(pair.healthy(), "proxy-0", concerns={})
+    assert compare(pair.outputs(), seen).problems == ()
+
+
+@pytest.mark.parametrize(("host", "is_wrong"), [("proxy-0", True), ("func-0", True), ("user-alpha", False)])
+def test_a_host_that_cannot_tell_what_it_is_is_wrong_where_it_has_to_be_something(
+    host: str, is_wrong: bool
+) -> None:
+    """As one of which the first command failed: it has no jq, and no status. A user instance may lack jq."""
+    report = told_as_meant(pair.with_host(pair.healthy(), host, tells_status=False), {host: DIGESTS})
+    said = [f"{host}: cannot tell its status: /opt/causeway/status fails there, or there is no jq on it"]
+    assert [str(one) for one in report.problems] == (said if is_wrong else [])
+    assert [str(one) for one in report.notes] == ([] if is_wrong else said)
+
+
 def test_a_users_or_func_hosts_problem_is_none_of_the_pair() -> None:
     report = compare(pair.outputs(), pair.without_host(pair.healthy(), "func-0", "hangs"))
     assert report.problems
@@ -261,6 +312,7 @@ def test_what_a_host_prints_is_understood() -> None:
     assert seen.has_address("192.168.4.100", "")
     assert not seen.has_address("192.168.4.100", "tenant-alpha")
     assert seen.imds == {"02:aa": ("192.168.4.4",)}
+    assert seen.concerns["nat"].state_sha256 == "x"
     assert seen.dropped == {"causeway_tunnel": 3}
     assert seen.pair is not None
     assert seen.pair.hears_peer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from collections.abc import Collection
@@ -40,6 +41,25 @@ def changed(before: Graph, after: Graph) -> set[str]:
     """Names of resources that are in both graphs and not the same."""
     both = before.resources.keys() & after.resources.keys()
     return {key for key in both if before.resources[key] != after.resources[key]}
+
+
+@pytest.mark.parametrize("stack", ALL_STACKS)
+def test_the_outputs_have_the_digest_of_every_state_that_a_host_is_told(stack: str) -> None:
+    """As sha256sum has it of the file there: it is received byte by byte."""
+    graph = graph_of(stack)
+    received = {}
+    for key, resource in graph.resources.items():
+        if key.startswith(f"{COMMAND}::"):
+            for path, text in received_files(resource["inputs"]["stdin"]).items():
+                if path.startswith("/etc/causeway/"):
+                    received[key.split("::")[1]] = hashlib.sha256(text.encode()).hexdigest()
+    said = {
+        f"{host}-{concern.replace('_', '-')}": digest
+        for host, digests in graph.outputs["told"].items()
+        for concern, digest in digests.items()
+    }
+    assert said == {name: digest[: len(said[name])] for name, digest in received.items()}
+    assert {len(digest) for digest in said.values()} == {12}
 
 
 def test_one_more_func_host_touches_itself_and_the_proxys_tunnels() -> None:
