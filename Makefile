@@ -27,7 +27,7 @@ unit: setup ## The fast tests alone
 e2e: setup ## The tests with real guests, and then three drills
 	@tools/e2e.sh
 
-pair: setup ## Every drill and change of two proxies of real guests (nearly two hours; nothing else should run on the machine)
+pair: setup ## Every drill and change of two proxies of real guests (two hours; nothing else should run on the machine)
 	@tools/pair.sh
 
 drill-figures: setup ## Twenty runs each of failovers and a switch, on a pair of its own; writes build/drill-figures.json (hours)
