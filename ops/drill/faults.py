@@ -101,15 +101,19 @@ class Faults(ABC):
 
     def block_sync(self, hosts: Iterable[str], namespace: str) -> None:
         """What conntrackd is told by the other one's does not come in."""
-        rules = (
-            "table inet drill { chain input { type filter hook input priority -300; "
-            'iifname "sync*" counter drop; }; }'
-        )
-        for host in hosts:
-            self._nft(host, namespace, rules)
+        self._dropped(hosts, _chain("input", 'iifname "sync*"'), namespace)
 
     def unblock_sync(self, hosts: Iterable[str], namespace: str) -> None:
-        """It comes in again, wherever it did not. One host that does not answer keeps no other from that."""
+        """It comes in again, wherever it did not."""
+        self._dropped_no_more(hosts, namespace)
+
+    def _dropped(self, hosts: Iterable[str], chains: str, namespace: str = "") -> None:
+        """By a table of a drill's own, on each host; "" is the root namespace."""
+        for host in hosts:
+            self._nft(host, namespace, f"table inet drill {{ {chains} }}")
+
+    def _dropped_no_more(self, hosts: Iterable[str], namespace: str = "") -> None:
+        """Wherever there is such a table. A host that does not answer keeps no other from that."""
         errors = []
         for host in hosts:
             try:
@@ -118,12 +122,11 @@ class Faults(ABC):
                 errors.append(error.message)
         if errors:
             raise OpsError(
-                "; ".join(errors),
-                hint=f"once it answers: ip netns exec {namespace} nft delete table inet drill",
+                "; ".join(errors), hint=f"once it answers: {_in(namespace)}nft delete table inet drill"
             )
 
     def _nft(self, host: str, namespace: str, rules: str) -> None:
-        self.stack.hosts.succeed(host, f"sudo -n ip netns exec {namespace} nft -f -", stdin=rules.encode())
+        self.stack.hosts.succeed(host, f"sudo -n {_in(namespace)}nft -f -", stdin=rules.encode())
 
     def forwarding_off(self, host: str, namespace: str) -> None:
         """The kernel of a tenant's namespace forwards nothing."""
@@ -264,16 +267,11 @@ class HostFaults(Faults):
         self.stack.hosts.succeed(host, f"sudo -n ip -n {namespace} link set dev {tenant.user_device} {state}")
 
     def block_vrrp(self, one: str, other: str) -> None:
-        rules = (
-            "table inet drill { chain input { type filter hook input priority -300; ip protocol 112 drop; }; "
-            "chain output { type filter hook output priority -300; ip protocol 112 drop; }; }"
-        )
-        for host in (one, other):
-            self.stack.hosts.succeed(host, "sudo -n nft -f -", stdin=rules.encode())
+        adverts = f"ip protocol {VRRP}"
+        self._dropped((one, other), f"{_chain('input', adverts)} {_chain('output', adverts)}")
 
     def unblock(self, one: str, other: str) -> None:
-        for host in (one, other):
-            self.stack.hosts.succeed(host, "sudo -n nft delete table inet drill")
+        self._dropped_no_more((one, other))
 
     def claims(
         self, *, down: bool = False, delay_s: float = 0.0, effect_s: float = 0.0, refused: str = ""
@@ -290,6 +288,16 @@ class HostFaults(Faults):
 
     def preview(self) -> list[str]:
         raise RefusedError(NO_PULUMI)
+
+
+def _chain(hook: str, match: str) -> str:
+    """Drops what matches there, ahead of everything else."""
+    return f"chain {hook} {{ type filter hook {hook} priority -300; {match} counter drop; }};"
+
+
+def _in(namespace: str) -> str:
+    """How a command begins that runs there."""
+    return f"ip netns exec {namespace} " if namespace else ""
 
 
 def _as_options(settings: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -129,7 +130,17 @@ def test_one_that_hangs_was_started_anew_when_its_process_is_no_longer_stopped(
             step.act(stage)
 
 
-def test_a_host_that_does_not_answer_keeps_no_other_from_being_healed() -> None:
+@pytest.mark.parametrize(
+    "heal",
+    [
+        lambda faults: faults.unblock_sync(("proxy-0", "proxy-1"), "tenant-beta"),
+        lambda faults: faults.unblock("proxy-0", "proxy-1"),
+    ],
+    ids=["sync", "adverts"],
+)
+def test_a_host_that_does_not_answer_keeps_no_other_from_being_healed(
+    heal: Callable[[HostFaults], None],
+) -> None:
     asked: list[str] = []
 
     def succeed(host: str, _line: str, stdin: bytes) -> str:
@@ -140,7 +151,7 @@ def test_a_host_that_does_not_answer_keeps_no_other_from_being_healed() -> None:
 
     stack: Any = SimpleNamespace(hosts=SimpleNamespace(succeed=succeed))
     with pytest.raises(OpsError, match="proxy-0: no answer"):
-        HostFaults(stack).unblock_sync(("proxy-0", "proxy-1"), "tenant-beta")
+        heal(HostFaults(stack))
     deleted = "add table inet drill; delete table inet drill"
     assert asked == [f"proxy-0 {deleted}", f"proxy-1 {deleted}"]
 
