@@ -1,0 +1,78 @@
+"""What waits in the watcher while it claims."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from typing import Any
+
+import pair_watch
+import pytest
+from pair_watch import Watcher
+
+DEADLINE_S = 10.0
+
+
+class Claiming(Watcher):
+    """With one claim under way; `order` is of what is done."""
+
+    def __init__(self, claim: Awaitable[None]) -> None:
+        self.order: list[str] = []
+        self.done = asyncio.Event()
+        self.claims = {asyncio.create_task(self.claimed(claim))}
+        self.looks = [asyncio.Event()]
+        self.look_now = asyncio.Event()
+        self.links: Any = None
+        self.conf: Any = type("Conf", (), {"havips": (), "tunnels": {}})
+        self.metadata: Any = self
+        self.at: set[str] = set()
+
+    async def claimed(self, claim: Awaitable[None]) -> None:
+        await claim
+        self.order.append("claim")
+
+    def path_looks(self, number: int) -> str:
+        self.does(f"path {number}")
+        raise asyncio.CancelledError
+
+    async def local_ipv4s(self, macs: Iterable[str]) -> dict[str, set[str] | None]:
+        self.does(f"metadata {' '.join(macs)}".strip())
+        raise asyncio.CancelledError
+
+    def write_switches(self) -> None:
+        self.does("switches")
+
+    def now(self) -> float:
+        return 0.0
+
+    def does(self, what: str) -> None:
+        self.order.append(what)
+        self.at.add(what)
+        if len(self.at) == 3:
+            self.done.set()
+
+
+async def order_of(claim: Awaitable[None]) -> list[str]:
+    watcher = Claiming(claim)
+    waiting = [
+        asyncio.create_task(watcher.path_is_watched(0)),
+        asyncio.create_task(watcher.metadata_is_watched()),
+        asyncio.create_task(watcher.switches_are_written()),
+    ]
+    await asyncio.wait_for(watcher.done.wait(), DEADLINE_S)
+    for task in (*waiting, *watcher.claims):
+        task.cancel()
+    return watcher.order
+
+
+def test_claims_are_answered_before_anything_is_looked_at_or_written_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pair_watch, "CLAIMS_FIRST_S", DEADLINE_S)
+    order = asyncio.run(order_of(asyncio.sleep(0.05)))
+    assert (order[0], sorted(order[1:])) == ("claim", ["metadata", "path 0", "switches"])
+
+
+def test_a_claim_that_is_not_answered_keeps_nothing_waiting_for_ever() -> None:
+    order = asyncio.run(order_of(asyncio.Event().wait()))  # type: ignore[arg-type]
+    assert sorted(order) == ["metadata", "path 0", "switches"]
