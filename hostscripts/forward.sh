@@ -73,6 +73,7 @@ router_settings_are() {
   done
   sysctls_are "${settings[@]}" net/ipv4/conf/all/arp_ignore=1 net/ipv4/conf/all/arp_announce=2 \
     net/netfilter/nf_conntrack_{tcp_be_liberal,tcp_loose,events}=1
+  ipv6_is_off
 }
 
 start "$@"

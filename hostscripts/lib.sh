@@ -209,7 +209,14 @@ namespace_is_born() {
 # until `forward` opens it.
 namespace_is_closed() {
   sysctls_are net/ipv4/ip_forward=0
+  ipv6_is_off
   table_is inet causeway_forward "$CLOSED"
+}
+
+# What it says by itself of IPv6 would be counted as dropped, heard in the tenant's subnet, and answered by whoever is there.
+# `all` is what makes the kernel set every device's, those to come included.
+ipv6_is_off() {
+  [[ ! -d $ROOT/proc/sys/net/ipv6 ]] || sysctls_are net/ipv6/conf/all/disable_ipv6=1
 }
 
 # What conntrackds say to each other is none of the tenant's connections, and passes when its table is full. A func host

@@ -218,6 +218,7 @@ echo >/dev/udp/172.16.101.4/8080; sleep 0.1
         "nft flush chain inet causeway_forward input",
         "echo 0 >/proc/sys/net/ipv4/ip_forward",
         "echo 1 >/proc/sys/net/ipv4/conf/user1/rp_filter",
+        "echo 0 >/proc/sys/net/ipv6/conf/all/disable_ipv6",
     ],
 )
 def test_what_is_damaged_by_hand_is_mended(path: Sandbox, damage: str) -> None:
@@ -236,6 +237,20 @@ def test_tables_of_others_stay(own_path: Sandbox) -> None:
     tables = set(own_path.run("nft list tables", "tenant-alpha").splitlines())
     assert tables == {"table inet causeway_forward", "table inet theirs"}, "closed, and theirs"
     assert own_path.run("nft list table inet theirs", "tenant-alpha") == before
+
+
+def test_a_tenants_namespace_says_nothing_by_ipv6_from_the_beginning(own_path: Sandbox) -> None:
+    born = USER_ENI | {
+        "name": "beta",
+        "namespace": "tenant-beta",
+        "device": "user2",
+        "mac": "02:00:00:00:01:02",
+    }
+    own_path.apply("user_eni", tenants(USER_ENI, born), ok=False)  # its NIC is not there
+    own_path.run("ip link add user2 type dummy; ip link set user2 up; ip link set lo up", "tenant-beta")
+    for namespace in ("tenant-alpha", "tenant-beta"):
+        assert own_path.run("ip -6 addr", namespace) == ""
+    assert dropped(own_path) == 0, "IPv6 found its neighbours, and was counted"
 
 
 def test_the_root_namespace_does_not_forward(path: Sandbox) -> None:
