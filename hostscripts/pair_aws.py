@@ -62,9 +62,7 @@ async def http(
     """Send a request with HTTP/1.0 and read the answer to its end. OSError, TimeoutError, ValueError."""
     async with asyncio.timeout(deadline_s):
         async with asyncio.timeout(min(CONNECTION_TAKES_S, deadline_s)):
-            reader, writer = await asyncio.open_connection(
-                connect_to or host, port, ssl=tls, server_hostname=host if tls else None
-            )
+            reader, writer = await connection(host, port, tls, connect_to)
         try:
             writer.write(request.encode())
             head, _, body = (await read_answer(reader)).decode("utf-8", "replace").partition("\r\n\r\n")
@@ -74,6 +72,15 @@ async def http(
     if len(words) < 2 or not words[0].startswith("HTTP/1.") or not re.fullmatch(r"\d{3}", words[1]):
         raise ValueError("no answer of a web server")
     return Answer(int(words[1]), body)
+
+
+async def connection(
+    host: str, port: int, tls: ssl.SSLContext | None, connect_to: str | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """To a server that proves its name, if there is TLS; by `connect_to`, if its name is not to be looked up."""
+    return await asyncio.open_connection(
+        connect_to or host, port, ssl=tls, server_hostname=host if tls else None
+    )
 
 
 async def read_answer(reader: asyncio.StreamReader) -> bytes:
@@ -169,6 +176,16 @@ class Ec2:
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._port = parts.port or (443 if self._tls else 80)
         self._authority = parts.netloc
+
+    async def is_reached(self) -> str:
+        """ "" if a connection can be made, else why not. Nothing is asked: AssignPrivateIpAddresses has no dry run."""
+        try:
+            async with asyncio.timeout(CLAIM_TAKES_S):
+                _, writer = await connection(self._host, self._port, self._tls, self.connect_to)
+        except (OSError, TimeoutError) as error:
+            return str(error) or "no answer"
+        writer.transport.abort()
+        return ""
 
     async def claim(self, eni_id: str, address: str, credentials: Credentials) -> str:
         """Have the address at the ENI from now on, wherever it was. "" is a yes, else why not."""

@@ -147,6 +147,7 @@ class Decider:
     sync: dict[str, str] = field(default_factory=dict)  # by namespace
     silent: list[str] = field(default_factory=list)  # where nothing comes from the other one's conntrackd
     has_credentials: bool = False
+    api_silent: str = ""  # why no connection to the API could be made
     broken: str = ""  # the first data path that is
     unready: str = ""  # why it could not take over, its paths being whole
     alarms: list[str] = field(default_factory=list)
@@ -236,6 +237,10 @@ class Decider:
         """Of the instance's role."""
         self.now, self.has_credentials = now, there
         self._decide()
+
+    def api_is(self, silent: str, now: float) -> None:
+        """Whether the EC2 API can be reached: "", or why not."""
+        self.now, self.api_silent = now, silent
 
     def claim_is_answered(self, havip: int, refused: str, now: float) -> None:
         """`refused`: "" is a yes; else "HTTP 403 UnauthorizedOperation", "no answer"…"""
@@ -644,6 +649,8 @@ class Decider:
             found.append("does not know every connection yet")
         if self.broken or self.unready:
             found.append(self.broken or self.unready)
+        if self.api_silent:
+            found.append(f"could claim no HaVip, as the EC2 API is not reached from here: {self.api_silent}")
         if memory.phase == YIELDING and self.now - self.aside_at > 5:
             found.append(f"stands aside: {memory.reason}")
         found += [

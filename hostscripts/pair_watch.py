@@ -48,6 +48,8 @@ CREDENTIALS_EVERY_S = 30.0  # AWS has new ones five minutes before the old ones 
 SYNC_EVERY_S = float(os.environ.get("CAUSEWAY_SYNC_EVERY_S", "15"))
 SYNC_AGAIN_S = min(5.0, 2 * SYNC_EVERY_S)  # conntrackd says something every second
 SYNC_ANSWERS_S = 2.0
+API_EVERY_S = float(os.environ.get("CAUSEWAY_API_EVERY_S", "60"))
+API_AGAIN_S = min(5.0, API_EVERY_S)  # while it is not reached
 KEEPALIVED = "causeway-keepalived.service"
 SWITCHES = 5
 ROOT_TABLES = ("inet causeway_tunnel", "inet causeway_pair")
@@ -183,6 +185,7 @@ class Watcher:
             self.goes_on(self.path_is_watched(havip))
         self.goes_on(self.metadata_is_watched())
         self.goes_on(self.credentials_are_watched())
+        self.goes_on(self.api_is_watched())
         self.goes_on(self.deafness_follows())
         self.goes_on(self.services_are_watched())
         self.goes_on(self.resyncs())
@@ -305,6 +308,17 @@ class Watcher:
                 self.say_if_new("credentials", "")
             self.decider.credentials_are(self.credentials is not None, self.now())
             await self.waits(self.renew_now, CREDENTIALS_EVERY_S if self.credentials else SELDOM_S)
+
+    async def api_is_watched(self) -> None:
+        """Whether a claim could be made. One look that fails is not told."""
+        before = ""
+        while True:
+            await self.claims_come_first()
+            silent = await self.ec2.is_reached()
+            self.decider.api_is(silent if before else "", self.now())
+            self.tell()
+            before = silent
+            await asyncio.sleep(API_AGAIN_S if silent else API_EVERY_S)
 
     async def path_is_watched(self, number: int) -> None:
         """A word of the kernel, or a second's time, and it is looked at. What is wrong for a moment is not told."""

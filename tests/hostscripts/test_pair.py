@@ -81,6 +81,21 @@ def test_an_api_that_is_down_is_asked_again_until_it_is_back(proxy: PairHost) ->
     proxy.wait_for(whole=True)
 
 
+BLOCKED = "nft 'add table inet away; add chain inet away out { type filter hook output priority 0; }'"
+
+
+def test_an_api_that_is_not_reached_is_an_alarm_before_it_is_needed(sandbox: Sandbox) -> None:
+    sandbox.environment["CAUSEWAY_API_EVERY_S"] = "0.2"
+    proxy = PairHost(sandbox)
+    proxy.watch()
+    sandbox.run(f"{BLOCKED}; nft 'add rule inet away out tcp dport 8773 reject with tcp reset'")
+    wait_until("it alarms", lambda: "the EC2 API is not reached" in "".join(proxy.told()["alarms"]))
+    assert proxy.told()["state"] == "standby"
+    sandbox.run("nft delete table inet away")
+    wait_until("it alarms no more", lambda: "EC2" not in "".join(proxy.told()["alarms"]))
+    assert proxy.calls() == [], "nothing was asked for"
+
+
 def test_credentials_are_renewed_when_they_are_refused(proxy: PairHost) -> None:
     proxy.credentials("KEY2")
     proxy.control(keys=["KEY2"])

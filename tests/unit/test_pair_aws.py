@@ -109,6 +109,54 @@ def test_https_is_for_the_api_s_name_at_whatever_address() -> None:
         assert bool(requests) == (not said), "nothing is sent to another"
 
 
+async def reached(url: str, trusted: ssl.SSLContext | None = None) -> str:
+    ec2 = Ec2(url, "us-east-1", "127.0.0.1")
+    ec2._tls = trusted
+    return await ec2.is_reached()
+
+
+def test_an_api_is_reached_without_a_word_of_a_request() -> None:
+    async def look(heard: list[bytes]) -> tuple[str, str]:
+        ended = asyncio.Event()
+
+        async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heard.append(await reader.read())
+            writer.close()
+            ended.set()
+
+        server = await asyncio.start_server(one, "127.0.0.1", 0)
+        url = f"http://ec2.us-east-1.amazonaws.com:{server.sockets[0].getsockname()[1]}"
+        while_it_serves = await reached(url)
+        await asyncio.wait_for(ended.wait(), 10)
+        server.close()
+        await server.wait_closed()
+        return while_it_serves, await reached(url)
+
+    heard: list[bytes] = []
+    there, gone = asyncio.run(look(heard))
+    assert (there, heard) == ("", [b""])
+    assert "Connect call failed" in gone
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("ec2.us-east-1.amazonaws.com", ""), ("evil.example", "CERTIFICATE_VERIFY_FAILED")]
+)
+def test_one_that_does_not_prove_its_name_is_not_the_api(name: str, said: str) -> None:
+    async def look(server: asyncio.Server, trusted: ssl.SSLContext) -> str:
+        async with server:
+            return await reached(f"https://{name}:{server.sockets[0].getsockname()[1]}", trusted)
+
+    async def both() -> str:
+        context, trusted = certificate("ec2.us-east-1.amazonaws.com")
+        return await look(
+            await asyncio.start_server(lambda _, w: w.close(), "127.0.0.1", 0, ssl=context), trusted
+        )
+
+    came = asyncio.run(both())
+    assert said in came
+    assert bool(came) == bool(said)
+
+
 def test_without_a_context_of_its_own_https_is_verified() -> None:
     context = Ec2("https://ec2.us-east-1.amazonaws.com", "us-east-1")._tls
     assert context is not None

@@ -207,6 +207,20 @@ def test_a_dead_keepalived_is_said_by_a_standby_too() -> None:
     assert world.proxies[1].decider.told()["alarms"] == ["keepalived does not run"]
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_api_that_is_not_reached_is_said_before_it_is_needed_and_changes_nothing(number: int) -> None:
+    world = standing(0)
+    assert world.until(world.can_fail_again, 10), world.story()
+    decider = world.proxies[number].decider
+    decider.api_is("no answer", world.now)
+    world.passes(5)
+    said = "could claim no HaVip, as the EC2 API is not reached from here: no answer"
+    assert decider.told()["alarms"] == [said]
+    assert world.owner() == 0, world.story()
+    decider.api_is("", world.now)
+    assert decider.told()["alarms"] == []
+
+
 UNREAD = "keepalived hangs, and is restarted: it does not read the other one's adverts"
 
 

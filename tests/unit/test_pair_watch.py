@@ -73,6 +73,39 @@ def test_claims_are_answered_before_anything_is_looked_at_or_written_down(
     assert (order[0], sorted(order[1:])) == ("claim", ["metadata", "path 0", "switches"])
 
 
+class Reaching(Watcher):
+    """With an API that is reached, or not, look after look; then it ends."""
+
+    def __init__(self, looks: list[str]) -> None:
+        self.looks_left, self.told_of = looks, list[str]()
+        self.claims = set()
+        self.ec2: Any = self
+        self.decider: Any = self
+
+    async def is_reached(self) -> str:
+        if not self.looks_left:
+            raise asyncio.CancelledError
+        return self.looks_left.pop(0)
+
+    def api_is(self, *said: object) -> None:
+        self.told_of.append(str(said[0]))
+
+    def now(self) -> float:
+        return 0.0
+
+    def tell(self) -> None:
+        """Nobody."""
+
+
+def test_an_api_that_was_not_reached_once_is_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pair_watch, "API_EVERY_S", 0.0)
+    monkeypatch.setattr(pair_watch, "API_AGAIN_S", 0.0)
+    watcher = Reaching(["", "no answer", "", "no answer", "refused", "refused", ""])
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(watcher.api_is_watched())
+    assert watcher.told_of == ["", "", "", "", "refused", "refused", ""]
+
+
 def test_a_claim_that_is_not_answered_keeps_nothing_waiting_for_ever() -> None:
     order = asyncio.run(order_of(asyncio.Event().wait()))  # type: ignore[arg-type]
     assert sorted(order) == ["metadata", "path 0", "switches"]
