@@ -247,7 +247,7 @@ def test_a_tenants_namespace_says_nothing_by_ipv6_from_the_beginning(own_path: S
         "mac": "02:00:00:00:01:02",
     }
     own_path.apply("user_eni", tenants(USER_ENI, born), ok=False)  # its NIC is not there
-    own_path.run("ip link add user2 type dummy; ip link set user2 up; ip link set lo up", "tenant-beta")
+    own_path.run("ip link add user2 type bridge && ip link set user2 up && ip link set lo up", "tenant-beta")
     for namespace in ("tenant-alpha", "tenant-beta"):
         assert own_path.run("ip -6 addr", namespace) == ""
     assert dropped(own_path) == 0, "IPv6 found its neighbours, and was counted"
