@@ -85,10 +85,14 @@ readonly GUARD="
     counter name dropped drop
   }"
 # What others forward here and masquerade would have the host's own address, which is what a proxy knows it by; and its
-# answers might be theirs, as connection tracking tells no keys of GRE apart.
+# answers might be theirs, as connection tracking tells no keys of GRE apart. What is inside a tunnel may be of any protocol:
+# `container` decides about that.
 readonly FORWARD_NO_TUNNEL="
   chain forward {
     type filter hook forward priority filter; policy accept;
+    oifname \"mgre*\" return
+    iifname \"mgre*\" return
+    oifname \"cw-*\" return
     meta l4proto { gre, 4 } counter name dropped drop
     udp dport $FOU_PORT counter name dropped drop
   }"

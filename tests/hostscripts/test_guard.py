@@ -224,6 +224,19 @@ def test_a_func_host_lends_its_address_to_nobodys_tunnel(sandbox: Sandbox) -> No
     assert "counter packets 0 " in sandbox.run("nft list table ip spy", "func")
 
 
+@pytest.mark.parametrize("device", ["mgre9", "cw-alpha"])
+def test_what_is_inside_a_tunnel_may_be_a_tunnel_of_the_tenants(sandbox: Sandbox, device: str) -> None:
+    sandbox.run(UNDERLAY + ENGINE)
+    sandbox.run(
+        f"ip link add {device} type bridge; ip link set {device} up; ip route add 192.168.80.8 dev {device}"
+    )
+    sandbox.apply("tunnel", {"local": "192.168.4.4", "underlay_mtu": 9001, "tunnels": []}, ok=None)
+    spy = "add table ip spy2; add chain ip spy2 out { type filter hook forward priority 10; };"
+    sandbox.run(f"nft '{spy} add rule ip spy2 out oifname {device} counter'")
+    sandbox.run([sys.executable, "-c", FORWARDED, gre("10.0.0.3").hex()], "stranger")
+    assert "counter packets 3 " in sandbox.run("nft list table ip spy2")
+
+
 def test_a_sync_link_believes_the_other_proxy_only(sandbox: Sandbox) -> None:
     sandbox.run(UNDERLAY)
     sandbox.run("ip netns add tenant-alpha")
