@@ -114,9 +114,15 @@ def state_digest(state: Mapping[str, object]) -> str:
     return hashlib.sha256(_state_text(state).encode()).hexdigest()[:STATE_DIGEST_DIGITS]
 
 
-def step_script(step: Step, digest: str, directory: Path | None = None) -> str:
-    """A bash script for `sudo bash -s`, whole or not at all. `digest`: of what makes the step necessary."""
-    return f"{_text((directory or DIRECTORY) / STEPS)}main() {{\n{step} {digest}\n}}\nmain </dev/null\n"
+def step_script(
+    step: Step, digest: str, *, staying: Sequence[str] | None = None, directory: Path | None = None
+) -> str:
+    """A bash script for `sudo bash -s`, whole or not at all. `digest`: of what makes the step necessary.
+
+    `staying`: namespaces of the tenants that the pair is to have; None: of all that it has.
+    """
+    line = " ".join((step, digest, *(() if staying is None else ("--staying", *staying))))
+    return f"{_text((directory or DIRECTORY) / STEPS)}main() {{\n{line}\n}}\nmain </dev/null\n"
 
 
 def digest_of(

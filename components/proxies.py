@@ -163,11 +163,16 @@ class Proxies(pulumi.ComponentResource):
             instance=self._made_from(proxy),
             hooks=None
             if peer is None
-            else self._replacements.of_role(proxy.name, peer.name if proxy.side else None),
+            else self._replacements.of_role(
+                proxy.name, peer.name if proxy.side else None, self._staying(proxy)
+            ),
             after=before if proxy.name in self._args.previous.proxies else (),
             tags=plan.tags,
         )
         return ClaimRole(proxy.name, role_args, self._child)
+
+    def _staying(self, proxy: HostPlan) -> list[str]:
+        return [tenant.namespace for tenant in self._args.plan.tenants_of(proxy.pair)]
 
     def _made_from(self, proxy: HostPlan) -> str:
         """Changes exactly when the instance is stopped or replaced for a change of settings."""
@@ -219,6 +224,7 @@ class Proxies(pulumi.ComponentResource):
                     host=proxy,
                     access=self._args.access,
                     digest=digest_output(states, self._made_from(proxy.plan)),
+                    staying=self._staying(proxy.plan),
                     after=before,
                 ),
                 self._child,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -49,8 +49,9 @@ class Replacements:
         self._refused = asyncio.Event()
         self._planned: set[str] = set()
 
-    def of_role(self, proxy: str, after: str | None) -> pulumi.ResourceHookBinding:
-        """Hooks of the proxy's role. `after`: the proxy whose turn is before."""
+    def of_role(self, proxy: str, after: str | None, staying: Sequence[str]) -> pulumi.ResourceHookBinding:
+        """Hooks of the proxy's role. `after`: the proxy whose turn is before; `staying`: namespaces of the tenants that
+        the pair is to have."""
 
         async def makes_way(args: pulumi.ResourceHookArgs) -> None:
             is_first = args.old_inputs is None and proxy not in self._known
@@ -58,7 +59,7 @@ class Replacements:
                 return
             self._planned.add(proxy)
             if not pulumi.runtime.is_dry_run():
-                await self._make_way(proxy, after)
+                await self._make_way(proxy, after, staying)
 
         # Not before_delete of the instance: who has such hooks cannot be destroyed without the program.
         hook = pulumi.ResourceHook(
@@ -82,11 +83,11 @@ class Replacements:
         """The proxy, and what ends its turn. Before the program's end, and so before any hook runs."""
         self._hosts[host.plan.name], self._ready[host.plan.name] = host, ready
 
-    async def _make_way(self, proxy: str, after: str | None) -> None:
+    async def _make_way(self, proxy: str, after: str | None, staying: Sequence[str]) -> None:
         if after is not None:
             await self._turn_of(after)
         try:
-            await self._step_aside(proxy)
+            await self._step_aside(proxy, staying)
         except BaseException:
             self._refused.set()
             raise
@@ -106,13 +107,13 @@ class Replacements:
             raise RuntimeError(f"{before} did not become ready, so this one is left as it is")
         ready.result()
 
-    async def _step_aside(self, proxy: str) -> None:
+    async def _step_aside(self, proxy: str, staying: Sequence[str]) -> None:
         if os.environ.get(ANYWAY) == "yes":
             pulumi.log.warn(f"{proxy}: changed whether or not another proxy forwards, as {ANYWAY} says")
             return
         # As it was made: this very change may be one of how to get in.
         way = await self._access.way_in(self._hosts[proxy], self._known.get(proxy))
-        script = step_script(Step.MAKES_WAY, "now")
+        script = step_script(Step.MAKES_WAY, "now", staying=staying)
         try:
             done: Done = await asyncio.to_thread(run_script, way, script, within_s=STEP_WITHIN_S)
         except RefusedError as error:

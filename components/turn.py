@@ -15,11 +15,13 @@ from components.host_scripts import Step, step_script
 
 @dataclass(frozen=True, kw_only=True)
 class TurnArgs:
-    """`digest`: of all that could disturb; `after`: what ends the turn of the proxy before."""
+    """`digest`: of all that could disturb; `staying`: namespaces of the tenants that the pair is to have; `after`: what
+    ends the turn of the proxy before."""
 
     host: Host
     access: OperatorAccess
     digest: pulumi.Input[str]
+    staying: Sequence[str]
     after: Sequence[pulumi.Resource]
 
 
@@ -43,7 +45,10 @@ class Turn(pulumi.ComponentResource):
         return self._step(Step.IS_READY, done)
 
     def _step(self, step: Step, before: Sequence[pulumi.Resource]) -> pulumi.Resource:
-        script = pulumi.Output.from_input(self._args.digest).apply(lambda digest: step_script(step, digest))
+        staying = self._args.staying if step is Step.STEPS_ASIDE else None
+        script = pulumi.Output.from_input(self._args.digest).apply(
+            lambda digest: step_script(step, digest, staying=staying)
+        )
         noun = "ready" if step is Step.IS_READY else "steps-aside"
         return host_command(
             f"{self._name}-{noun}", self._args.host, self._args.access, script, before=before, parent=self

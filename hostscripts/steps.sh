@@ -6,10 +6,11 @@
 #
 #   <the bytes of this file>
 #   main() {
-#   steps_aside DIGEST
+#   steps_aside DIGEST [--staying NAMESPACE…]
 #   }
 #   main </dev/null
 #
+# --staying: the tenants that the pair is to have. Of others the first proxy has nothing any more when the second one's turn comes.
 # steps_aside and is_ready stand around the concerns; makes_way comes before the instance is replaced, stopped or removed,
 # and runs by SSH from the program itself; stays_alone comes before a pair becomes a single proxy, with a word in place of
 # the digest. DIGEST is of all that a proxy is told, but the func hosts it knows. One that this proxy is ready with already,
@@ -28,13 +29,13 @@ steps_aside() {
     echo "causeway: nothing changes that could disturb"
   else
     rm -f "$RUN/done_with" # from here on it is something in between, until it is ready
-    other_one_forwards || echo "causeway: warning: the other proxy does not take over, so this one is changed while it is active"
+    other_one_forwards "${@:2}" || echo "causeway: warning: the other proxy does not take over, so this one is changed while it is active"
   fi
 }
 
 # The same before this instance goes: one that the other does not stand in for has to stay.
 makes_way() {
-  other_one_forwards || {
+  other_one_forwards "${@:2}" || {
     echo "causeway: error: the other proxy does not forward in its place" >&2
     exit 1
   }
@@ -75,7 +76,7 @@ other_one_forwards() {
     echo "causeway: no pair here yet: nothing to step aside from"
     return
   fi
-  timeout --kill-after=5 "$SWITCH_WITHIN_S" "$PAIR" step-aside || status=$?
+  timeout --kill-after=5 "$SWITCH_WITHIN_S" "$PAIR" step-aside "$@" || status=$?
   if ((status == 2)); then
     echo "causeway: not active: nothing to do"
     return

@@ -383,7 +383,9 @@ def test_one_without_a_watcher_is_out_of_the_way_once_aws_has_nothing_here(proxy
     assert "has not taken over" in proxy.sandbox.run(
         ["env", "CAUSEWAY_SWITCH_TAKES_S=2", PAIR, "step-aside"], ok=False
     )
-    proxy.loses(HAVIP, USER_HAVIP)
+    proxy.loses(HAVIP)
+    assert "not active" in proxy.sandbox.run([PAIR, "step-aside", "--staying"]), "tenant-alpha goes"
+    proxy.loses(USER_HAVIP)
     assert "not active" in proxy.sandbox.run([PAIR, "step-aside"])
 
 
@@ -461,6 +463,23 @@ def test_the_active_one_hands_nothing_over_while_connections_would_be_cut(
     assert synced.told()["state"] == "active"
     synced.sandbox.run(f"rm /run/{fault}")
     assert "nobody took over" in synced.sandbox.run([*asked, "switch"], ok=False)
+
+
+def test_a_tenant_on_its_way_out_keeps_no_proxy_from_stepping_aside(synced: PairHost) -> None:
+    """The other one, whose turn was before, has nothing of it any more."""
+    synced.other_is_silent()
+    synced.becomes_active()
+    synced.sandbox.run("touch /run/silent; mkdir /run/stubs; ln -s /bin/true /run/stubs/ping")
+    path = f"CAUSEWAY_PATH=/run/stubs:{synced.sandbox.environment['CAUSEWAY_PATH']}"
+    asked = ["env", path, "CAUSEWAY_SWITCH_TAKES_S=1", PAIR, "step-aside"]
+    for staying in ([], ["--staying", "tenant-alpha"]):
+        assert "which would be cut" in synced.sandbox.run([*asked, *staying], ok=False)
+    assert "nobody took over" in synced.sandbox.run([*asked, "--staying", "tenant-beta"], ok=False)
+    synced.loses(HAVIP)
+    synced.wait_for(whole=False)
+    wait_until("it is not active", lambda: synced.told()["state"] != "active")
+    assert "AWS still has tenant-alpha here" in synced.sandbox.run(asked, ok=False)
+    assert "nothing to do" in synced.sandbox.run([*asked, "--staying"])
 
 
 def test_a_standby_takes_over_whatever_its_link_is_like(synced: PairHost) -> None:

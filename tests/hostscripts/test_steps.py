@@ -21,9 +21,9 @@ class Proxy:
         (root / "opt/causeway").mkdir(parents=True)
 
     def has_pair(self, script: str) -> Proxy:
-        """`script`: what its command does, with the word that was asked as $1."""
+        """`script`: what its command does, with what was asked as "$@"."""
         command = self.root / "opt/causeway/pair"
-        command.write_text(f'#!/bin/bash\necho "$1" >>{self.asked}\n{script}\n')
+        command.write_text(f'#!/bin/bash\necho "$*" >>{self.asked}\n{script}\n')
         command.chmod(0o755)
         (self.run_dir / "pair/state.json").write_text("{}")
         return self
@@ -36,12 +36,16 @@ class Proxy:
         file.chmod(0o755)
 
     def step(
-        self, step: Step, digest: str = "d1", ready_within_s: int = 30
+        self,
+        step: Step,
+        digest: str = "d1",
+        ready_within_s: int = 30,
+        staying: tuple[str, ...] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run it, as the Command does."""
         return subprocess.run(
             ["bash", "-s"],
-            input=step_script(step, digest),
+            input=step_script(step, digest, staying=staying),
             env={
                 "PATH": f"{self.root}/bin:/usr/bin:/bin",
                 "CAUSEWAY_ROOT": str(self.root),
@@ -57,7 +61,7 @@ class Proxy:
     @property
     def questions(self) -> list[str]:
         """What `pair` was asked."""
-        return self.asked.read_text().split()
+        return self.asked.read_text().splitlines()
 
 
 @pytest.fixture
@@ -81,6 +85,14 @@ def test_a_single_proxy_has_nothing_to_step_aside_from(proxy: Proxy) -> None:
 def test_it_steps_aside(proxy: Proxy) -> None:
     done = proxy.has_pair("echo switched").step(Step.STEPS_ASIDE)
     assert (done.returncode, done.stdout, proxy.questions) == (0, "switched\n", ["step-aside"])
+
+
+@pytest.mark.parametrize("step", [Step.STEPS_ASIDE, Step.MAKES_WAY])
+def test_tenants_on_their_way_out_do_not_count(proxy: Proxy, step: Step) -> None:
+    proxy.has_pair("exit 0")
+    proxy.step(step, staying=("tenant-alpha", "tenant-beta"))
+    proxy.step(step, staying=())
+    assert proxy.questions == ["step-aside --staying tenant-alpha tenant-beta", "step-aside --staying"]
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ class Pair:
                     f"{name}-role",
                     assume_role_policy='{"Version": "2012-10-17", "Statement": []}',
                     tags={MARK: f"{made_from} {size}"},
-                    opts=pulumi.ResourceOptions(hooks=turns.of_role(name, "proxy-0" if index else None)),
+                    opts=pulumi.ResourceOptions(hooks=turns.of_role(name, "proxy-0" if index else None, ())),
                 )
                 host = aws.ec2.Instance(
                     name,

@@ -222,10 +222,10 @@ def _readable_entry(key: str, entry: dict[str, Json]) -> Json:
     return entry
 
 
-def step_of(stdin: str) -> tuple[str, str]:
-    """What a pair's proxy does in a Command around a change, and the digest of that."""
-    step, digest = stdin.split("\nmain() {\n", 1)[1].splitlines()[0].split()
-    return step, digest
+def step_of(stdin: str) -> tuple[str, str, list[str]]:
+    """What a pair's proxy does in a Command around a change, the digest of that, and more words."""
+    step, digest, *more = stdin.split("\nmain() {\n", 1)[1].splitlines()[0].split()
+    return step, digest, more
 
 
 def received_files(stdin: str) -> dict[str, str]:

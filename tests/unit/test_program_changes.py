@@ -151,6 +151,7 @@ def test_what_a_proxy_does_around_a_change_is_the_same_change() -> None:
         assert (aside[0], ready[0]) == ("steps_aside", "is_ready")
         assert aside[1] == ready[1]
         assert re.fullmatch("[0-9a-f]{64}", aside[1])
+        assert (aside[2], ready[2]) == (["--staying", "tenant-alpha"], [])
 
 
 def test_what_is_left_of_a_pair_is_asked_before_anything_changes() -> None:

@@ -73,7 +73,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, done: Done | Exception) -> list[str]
 def test_it_makes_way(first: Hook, scripts: list[str]) -> None:
     call(first)
     assert len(scripts) == 1
-    assert scripts[0].endswith("main() {\nmakes_way now\n}\nmain </dev/null\n")
+    assert scripts[0].endswith("main() {\nmakes_way now --staying tenant-alpha\n}\nmain </dev/null\n")
 
 
 def test_another_tag_is_no_reason_to(first: Hook, scripts: list[str]) -> None:
