@@ -6,8 +6,8 @@ other is noticed by none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Address, collapse_addresses
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 
 import pulumi
 
@@ -41,6 +41,7 @@ def planned_path(plan: Plan, tenant: TenantPlan) -> Path:
         vpc=None if created is None else created.vpc_cidr,
         subnet=None if created is None else created.subnet_cidr,
         cidrs=tenant.cidrs,
+        own_cidrs=tenant.own_cidrs,
         eni_addresses={
             proxy.name: address
             for proxy in proxies
@@ -79,6 +80,8 @@ def _of_tenants(plan: Plan, previous: Previous) -> Iterator[str]:
                 f"{name}: {said}"
                 for said in (*_of_network(was, now, same_redundancy=same_redundancy), *_of_path(was, now))
             )
+            if None not in (previous.pod_cidr, plan.pod_cidr):
+                yield from (f"{name}: {said}" for said in _of_pods(was, now))
 
 
 def _of_network(was: Path, now: Path, *, same_redundancy: bool) -> Iterator[str]:
@@ -98,13 +101,23 @@ def _of_path(was: Path, now: Path) -> Iterator[str]:
     if moved:
         (host, change), more = moved[0], f" and {len(moved) - 1} more" if len(moved) > 1 else ""
         yield f"all from {host}{more} are cut, as overlay addresses change, {change}"
-    covering = list(collapse_addresses(now.cidrs))
     for cidr in was.cidrs:
-        if not any(cidr.subnet_of(kept) for kept in covering):
+        if not _is_covered(cidr, now.cidrs):
             yield f"those to what is of {cidr} and in none of its cidrs any more are cut"
     if was.container_cidr not in (None, now.container_cidr):
         change = f"{was.container_cidr} → {now.container_cidr or 'none'}"
         yield f"those of its containers are cut, as their range changes, {change}; attach them anew"
+
+
+def _of_pods(was: Path, now: Path) -> Iterator[str]:
+    """A func host sends what comes from pods by destination, which must be one tenant's alone."""
+    for cidr in was.own_cidrs:
+        if not _is_covered(cidr, now.own_cidrs) and _is_covered(cidr, now.cidrs):
+            yield f"those of pods to {cidr} are cut, as another tenant has addresses of it too now"
+
+
+def _is_covered(cidr: IPv4Network, by: Iterable[IPv4Network]) -> bool:
+    return any(cidr.subnet_of(one) for one in collapse_addresses(by))
 
 
 def changes_of(was: Mapping[str, IPv4Address], now: Mapping[str, IPv4Address]) -> list[tuple[str, str]]:

@@ -34,7 +34,8 @@ class Place:
 class Path:
     """What a tenant's open connections stand on.
 
-    `network`: its name; None if it was not said. `eni_addresses`: by proxy, but for those that AWS is to choose.
+    `network`: its name; None if it was not said. `own_cidrs`: those of `cidrs` that no other tenant has a part of:
+    pods reach these alone. `eni_addresses`: by proxy, but for those that AWS is to choose.
     `vpc`, `subnet`: of a network that the stack made. `func_addresses`: in the overlay, by func host. `container_cidr`:
     None without containers.
     """
@@ -43,6 +44,7 @@ class Path:
     vpc: IPv4Network | None
     subnet: IPv4Network | None
     cidrs: tuple[IPv4Network, ...]
+    own_cidrs: tuple[IPv4Network, ...]
     eni_addresses: Mapping[str, IPv4Address]
     havip: IPv4Address | None
     func_addresses: Mapping[str, IPv4Address]
@@ -169,6 +171,7 @@ def _path(tenant: Mapping[str, Any]) -> Path:
         vpc=None if created is None else IPv4Network(created["vpc_cidr"]),
         subnet=None if created is None else IPv4Network(created["subnet_cidr"]),
         cidrs=tuple(IPv4Network(cidr) for cidr in tenant["cidrs"]),
+        own_cidrs=tuple(IPv4Network(cidr) for cidr in tenant.get("own_cidrs", ())),  # since there are pods
         eni_addresses={proxy: IPv4Address(eni["private_address"]) for proxy, eni in enis.items()},
         havip=None if havip is None else IPv4Address(havip),
         func_addresses={host: IPv4Address(address) for host, address in addresses.items()},

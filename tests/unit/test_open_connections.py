@@ -145,6 +145,30 @@ def test_pods_whose_range_goes_are_named(said: Said) -> None:
     ]
 
 
+def have_pods(configuration: Configuration) -> None:
+    configuration["causeway:func_hosts"]["pod_cidr"] = "10.244.0.0/16"
+
+
+@pytest.mark.parametrize(
+    ("beta", "lost"),
+    [(["172.16.101.0/24"], True), (["172.16.101.128/25"], True), (["172.16.102.0/24"], False)],
+)
+def test_pods_lose_a_network_of_which_another_tenant_has_a_part(
+    said: Said, beta: list[str], lost: bool
+) -> None:
+    def one(configuration: Configuration) -> None:
+        have_pods(configuration)
+        configuration["causeway:tenants"].pop()
+
+    def two(configuration: Configuration) -> None:
+        have_pods(configuration)
+        configuration["causeway:tenants"][1]["cidrs"] = beta
+
+    before = run_stack(LAB_PAIRS, change=one).outputs
+    cut = "alpha: those of pods to 172.16.101.0/24 are cut, as another tenant has addresses of it too now"
+    assert said(LAB_PAIRS, two, before) == ([cut] if lost else [])
+
+
 def test_a_func_host_that_goes_is_named(said: Said) -> None:
     before = copy.deepcopy(graph_of(LAB_PAIR).outputs)
     before["hosts"]["func-1"] = {**before["hosts"]["func-0"], "private_address": "192.168.80.9"}
