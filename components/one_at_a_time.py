@@ -11,6 +11,9 @@ from components.previous import Path, Previous
 from components.settings import Problem
 from components.validation.quota import OWN_RULES, RULES
 
+Addresses = Mapping[str, IPv4Address]
+INSTANCE, ENDPOINT = "the user instance", "the API's endpoint"
+
 
 def changes_at_once(plan: Plan, previous: Previous) -> Iterator[Problem]:
     """Those of which each needs an update of its own."""
@@ -66,19 +69,58 @@ def _zone_and_same_subnets(plan: Plan, previous: Previous) -> Iterator[Problem]:
 
 
 def _neighbours_addresses(plan: Plan, previous: Previous) -> Iterator[Problem]:
-    """What is to get an address is made before its neighbour, or beside it, gives it up."""
+    """What is to get an address is made before its neighbour, of whatever kind, or beside it, gives it up."""
     if _is_same_vpc(plan, previous):
-        machines = {name: m.address for name, m in previous.machines.items() if m.role is not Role.USER}
-        for key, hosts in (("proxy", plan.proxies), ("func_hosts", plan.func_hosts)):
-            yield from _taken(f"{key}.first_address", machines, {host.name: host.address for host in hosts})
-        havips = {f"pair {number}": address for number, address in previous.havips.items()}
-        planned = {f"pair {pair.number}": pair.havip for pair in plan.pairs if pair.havip is not None}
-        yield from _taken("proxy.havip", havips, planned)
+        yield from _taken(_in_platform_before(previous), _in_platform(plan))
     for position, tenant in enumerate(plan.tenants):
         was, now = previous.paths.get(tenant.name), planned_path(plan, tenant)
         if was is not None and was.network == now.network:
-            yield from _taken(f"tenants[{position}].user_eni_address", was.eni_addresses, now.eni_addresses)
+            instance = previous.machines.get(tenant.user_instance_name)
+            at_home = {} if instance is None else {INSTANCE: instance.address}
+            yield from _taken(
+                {**_enis(was), **_user_havip(was), **at_home},
+                _in_network(f"tenants[{position}]", tenant, now),
+            )
         yield from _of_another_tenant(f"tenants[{position}]", tenant, now, previous)
+
+
+def _in_platform_before(previous: Previous) -> Addresses:
+    machines = {name: m.address for name, m in previous.machines.items() if m.role is not Role.USER}
+    endpoint = {} if previous.api_endpoint is None else {ENDPOINT: previous.api_endpoint}
+    return machines | endpoint | {_havip_of(number): address for number, address in previous.havips.items()}
+
+
+def _in_platform(plan: Plan) -> dict[str, Addresses]:
+    """By setting."""
+    endpoint = None if plan.takeover is None else plan.takeover.api.endpoint_address
+    return {
+        "proxy.first_address": {host.name: host.address for host in plan.proxies},
+        "func_hosts.first_address": {host.name: host.address for host in plan.func_hosts},
+        "proxy.havip": {_havip_of(pair.number): pair.havip for pair in plan.pairs if pair.havip is not None},
+        "api.endpoint_address": {} if endpoint is None else {ENDPOINT: endpoint},
+    }
+
+
+def _in_network(key: str, tenant: TenantPlan, now: Path) -> dict[str, Addresses]:
+    """Likewise."""
+    created = tenant.network if isinstance(tenant.network, CreatedNetwork) else None
+    return {
+        f"{key}.user_eni_address": _enis(now),
+        f"{key}.havip": _user_havip(now),
+        f"{key}.create.instance_address": {} if created is None else {INSTANCE: created.instance_address},
+    }
+
+
+def _havip_of(pair: int) -> str:
+    return f"pair {pair}'s HaVip"
+
+
+def _enis(path: Path) -> Addresses:
+    return {f"{proxy}'s ENI": address for proxy, address in path.eni_addresses.items()}
+
+
+def _user_havip(path: Path) -> Addresses:
+    return {} if path.havip is None else {"the HaVip": path.havip}
 
 
 def _of_another_tenant(key: str, tenant: TenantPlan, now: Path, previous: Previous) -> Iterator[Problem]:
@@ -94,9 +136,10 @@ def _of_another_tenant(key: str, tenant: TenantPlan, now: Path, previous: Previo
         there = previous.places.get(name)
         stays = there is not None and (there.pair, there.slot) == (tenant.pair, tenant.slot)
         enis = {} if stays and was.eni_addresses == now.eni_addresses else was.eni_addresses
+        had = {*was.eni_addresses.values(), was.havip}
         claims = {
-            "user_eni_address": [a for a in now.eni_addresses.values() if a in enis.values()],
-            "havip": [now.havip] if now.havip is not None and now.havip == was.havip else [],
+            "user_eni_address": [a for a in now.eni_addresses.values() if a in {*enis.values(), was.havip}],
+            "havip": [] if now.havip is None or now.havip not in had else [now.havip],
         }
         for setting, addresses in claims.items():
             if addresses:
@@ -159,20 +202,22 @@ def _too_many(
         )
 
 
-def _taken(key: str, was: Mapping[str, IPv4Address], now: Mapping[str, IPv4Address]) -> Iterator[Problem]:
+def _taken(was: Addresses, now: Mapping[str, Addresses]) -> Iterator[Problem]:
+    """Of one network, by whose they are. `now`: by setting."""
     owners = {address: name for name, address in was.items()}
-    clashes = [
-        f"{name} would get {address}, which {owners[address]} has"
-        for name, address in now.items()
-        if owners.get(address, name) != name
-    ]
-    if clashes:
-        yield Problem(
-            key=key,
-            value=str(next(iter(now.values()))),
-            rule=f"addresses move to where others are until later in the update: {'; '.join(clashes)}",
-            way_out="choose addresses that nothing of the stack has; or go by way of such, in two updates",
-        )
+    for key, addresses in now.items():
+        clashes = [
+            f"{name} would get {address}, which {owners[address]} has"
+            for name, address in addresses.items()
+            if owners.get(address, name) != name
+        ]
+        if clashes:
+            yield Problem(
+                key=key,
+                value=str(next(iter(addresses.values()))),
+                rule=f"addresses move to where others are until later in the update: {'; '.join(clashes)}",
+                way_out="choose addresses that nothing of the stack has; or go by way of such, in two updates",
+            )
 
 
 def _is_same_vpc(plan: Plan, previous: Previous) -> bool:

@@ -52,7 +52,7 @@ def preview(stack: str, change: Change) -> None:
     run_stack(stack, change=change, previous=graph_of(stack).outputs, preview=True)
 
 
-def instead_of_customer_b(**changes: int) -> Change:
+def instead_of_customer_b(**changes: object) -> Change:
     """Another tenant, in the same subnet."""
     return lambda c: c["causeway:tenants"][1].update(name="customer-c", **changes)
 
@@ -97,8 +97,56 @@ REFUSED = [
     pytest.param(
         LAB_PAIR,
         alpha(user_eni_address="172.16.101.11"),
-        r"tenants\[0\].user_eni_address: .*proxy-0 would get 172.16.101.11, which proxy-1 has",
+        r"tenants\[0\].user_eni_address: .*proxy-0's ENI would get 172.16.101.11, which proxy-1's ENI has",
         id="ENIs shifted",
+    ),
+    pytest.param(
+        LAB_PAIR,
+        both(set_in("proxy", havip="192.168.4.200"), set_in("api", endpoint_address="192.168.4.100")),
+        "api.endpoint_address: 192.168.4.100.*the API's endpoint would get 192.168.4.100, which pair 0's HaVip has",
+        id="the endpoint where the HaVip is",
+    ),
+    pytest.param(
+        LAB_PAIR,
+        set_in("proxy", first_address="192.168.4.20", havip="192.168.4.5"),
+        "proxy.havip: 192.168.4.5.*pair 0's HaVip would get 192.168.4.5, which proxy-1 has",
+        id="the HaVip where a proxy is",
+    ),
+    pytest.param(
+        LAB_PAIR,
+        alpha(user_eni_address="172.16.101.99", havip="172.16.101.101"),
+        r"tenants\[0\].user_eni_address: .*proxy-1's ENI would get 172.16.101.100, which the HaVip has",
+        id="an ENI where the tenant's HaVip is",
+    ),
+    pytest.param(
+        LAB_PAIR,
+        alpha(user_eni_address="172.16.101.20", havip="172.16.101.10"),
+        r"tenants\[0\].havip: 172.16.101.10.*the HaVip would get 172.16.101.10, which proxy-0's ENI has",
+        id="the tenant's HaVip where an ENI is",
+    ),
+    pytest.param(
+        LAB_PAIR,
+        both(alpha(user_eni_address="172.16.101.20"), in_network(instance_address="172.16.101.11")),
+        r"create.instance_address: .*the user instance would get 172.16.101.11, which proxy-1's ENI has",
+        id="the instance where an ENI is",
+    ),
+    pytest.param(
+        LAB_PAIR,
+        both(alpha(havip="172.16.101.4"), in_network(instance_address="172.16.101.7")),
+        r"tenants\[0\].havip: .*the HaVip would get 172.16.101.4, which the user instance has",
+        id="the tenant's HaVip where the instance is",
+    ),
+    pytest.param(
+        "prod",
+        instead_of_customer_b(index=3, user_eni_address="10.30.4.202", havip="10.30.4.210"),
+        r"tenants\[1\].user_eni_address: 10.30.4.202\n *is customer-b's until later",
+        id="another tenant's ENI where the HaVip is",
+    ),
+    pytest.param(
+        "prod",
+        instead_of_customer_b(index=3, user_eni_address="10.30.4.220", havip="10.30.4.201"),
+        r"tenants\[1\].havip: 10.30.4.201\n *is customer-b's until later",
+        id="another tenant's HaVip where an ENI is",
     ),
     pytest.param(
         LAB_PAIR,
