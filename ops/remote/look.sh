@@ -8,7 +8,8 @@
 #                                               a witness beside the service that acts on the same answers
 #    "off": {"status": 1, "lines": ["causeway: tunnel: …"]} | null,     of `apply --check`: what an apply would change; null: not
 #                                               asked. Status 124: it did not end in time
-#    "connections": {"tenant-alpha": {"count": 3, "limit": 54272}}}      entries of each tenant's connection tracking
+#    "connections": {"tenant-alpha": {"count": 3, "limit": 54272}}}      entries of each namespace's connection tracking, by its
+#                                               name; "", the root one's, only where it tracks any: on a func host
 set -euo pipefail
 
 readonly IMDS=http://169.254.169.254/latest
@@ -49,12 +50,17 @@ addresses_by_mac() {
 told() { "${ASK[@]}" -H @<(printf 'X-aws-ec2-metadata-token: %s' "$token") "$IMDS/meta-data/network/interfaces/macs/$1"; }
 
 connections_by_namespace() {
-  local path count limit comma=''
+  local path count limit comma='' file=/proc/sys/net/netfilter/nf_conntrack_count
   limit=$(cat /proc/sys/net/netfilter/nf_conntrack_max 2>/dev/null || echo 0) # not there: nothing is tracked
   printf '{'
+  count=$(cat "$file" 2>/dev/null || echo 0)
+  if ((count > 0)); then
+    printf '"": {"count": %s, "limit": %s}' "$count" "$limit"
+    comma=', '
+  fi
   for path in /run/netns/tenant-*; do
     [[ -e $path ]] || continue
-    count=$(nsenter --net="$path" -- cat /proc/sys/net/netfilter/nf_conntrack_count)
+    count=$(nsenter --net="$path" -- cat "$file")
     printf '%s"%s": {"count": %s, "limit": %s}' "$comma" "${path##*/}" "$count" "$limit"
     comma=', '
   done

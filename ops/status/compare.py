@@ -16,6 +16,7 @@ API, STACK = "API", "stack"
 WORKING_ROLES = ("func", "proxy")  # a user instance may lack what it takes to tell
 BEHIND_IS_MUCH = 0.1  # of the active one's connections
 NEARLY_FULL = 0.9
+ROOT = ""  # the namespace
 MANY_OFF = 3  # changes that are named
 
 
@@ -314,10 +315,18 @@ def _off_problems(name: str, host: HostSeen) -> Iterator[Problem]:
 
 
 def _connection_problems(outputs: Outputs, name: str, host: HostSeen) -> Iterator[Problem]:
-    """Of the tenant: they keep no proxy from taking over."""
+    """Of the tenant: they keep no proxy from taking over. A func host has one table for all of them."""
     tenants = {tenant.namespace: tenant_name for tenant_name, tenant in outputs.tenants.items()}
     for namespace, found in host.connections.items():
-        if found.limit and found.count >= NEARLY_FULL * found.limit:
+        if not found.limit or found.count < NEARLY_FULL * found.limit:
+            continue
+        if namespace == ROOT:
+            yield Problem(
+                name,
+                f"has {found.count:,} connections in its table, of {found.limit:,}: when it is full, new ones of all "
+                "its tenants' containers are refused, whoever has filled it",
+            )
+        else:
             yield Problem(
                 f"tenant {tenants.get(namespace, namespace)}",
                 f"has {found.count:,} connections on {name}, of {found.limit:,} that it may have there: "

@@ -69,7 +69,7 @@ class HostSeen:
     - kernel: addresses by namespace ("" is the root one) and then by the device's MAC
     - imds: addresses by MAC; None: it was not asked, or did not answer
     - dropped: packets that a causeway_* table dropped, by "namespace table"
-    - connections: by namespace
+    - connections: by namespace; "", the root one, where it tracks any
     - off: what an apply would change, a line each; none where it was not asked
     - not_compared: why that is not known though it was asked; BUSY where an apply is at work
     """

@@ -100,7 +100,10 @@ def host_table(report: Report) -> Table:
             continue
         dropped = ", ".join(f"{where} {count}" for where, count in seen.dropped.items() if count) or "0"
         connections = (
-            ", ".join(f"{where} {one.count:,} of {one.limit:,}" for where, one in seen.connections.items())
+            ", ".join(
+                f"{where or 'the host'} {one.count:,} of {one.limit:,}"
+                for where, one in seen.connections.items()
+            )
             or "-"
         )
         table.add_row(name, host.role, configuration(seen), escape(dropped), escape(connections))

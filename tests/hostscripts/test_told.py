@@ -38,6 +38,17 @@ def test_what_a_proxy_says_makes_sense(sandbox: Sandbox) -> None:
     assert any("tenant-alpha" in name for name in seen.dropped)
 
 
+def test_a_host_that_tracks_connections_itself_says_how_many(sandbox: Sandbox) -> None:
+    """As a func host does, which has no namespace."""
+    chain = "add chain ip own in { type filter hook input priority 0; }"
+    sandbox.run(
+        f"nft 'add table ip own; {chain}; add rule ip own in ct state new'; exec 3<>/dev/tcp/169.254.169.254/80"
+    )
+    seen = host_seen(sandbox.run("bash -s 2>/dev/null", stdin=LOOK))
+    assert seen.connections.keys() == {""}
+    assert 0 < seen.connections[""].count < seen.connections[""].limit
+
+
 def test_a_silent_metadata_takes_nothing_else_along(sandbox: Sandbox) -> None:
     """Its alarms are wanted most then."""
     proxy = PairHost(sandbox)

@@ -272,6 +272,14 @@ def test_a_tenants_table_that_is_nearly_full_is_a_problem(count: int, limit: int
     assert report.of_proxies == (), "a planned switch is still possible"
 
 
+def test_a_func_hosts_table_is_every_tenants() -> None:
+    found = {"": Connections(count=250_000, limit=262_144)}
+    report = compare(pair.outputs(), pair.with_host(pair.healthy(), "func-0", connections=found))
+    (told,) = report.problems
+    assert told.subject == "func-0"
+    assert "250,000 connections in its table, of 262,144" in told.text
+
+
 def test_problems_are_shown_first() -> None:
     text = io.StringIO()
     seen = pair.with_pair(pair.healthy(), "proxy-1", alarms=("something [odd]",))
