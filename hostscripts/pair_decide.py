@@ -146,6 +146,7 @@ class Decider:
     keepalived_is: str = "active"  # or what else systemd says
     sync: dict[str, str] = field(default_factory=dict)  # by namespace
     silent: list[str] = field(default_factory=list)  # where nothing comes from the other one's conntrackd
+    leaving: frozenset[int] = frozenset()  # HaVips of tenants that this host has nothing of any more
     has_credentials: bool = False
     api_silent: str = ""  # why no connection to the API could be made
     broken: str = ""  # the first data path that is
@@ -232,6 +233,10 @@ class Decider:
             elif contested and self.index > 0:
                 self._stand_aside(YIELDING, "the other one claims too")
         self._decide()
+
+    def tenants_leave(self, havips: Sequence[int], now: float) -> None:
+        """While it is not active: AWS may still have their HaVips here, and moves them to nobody."""
+        self.now, self.leaving = now, frozenset(havips)
 
     def credentials_are(self, there: bool, now: float) -> None:
         """Of the instance's role."""
@@ -341,8 +346,8 @@ class Decider:
         return all(seen.listed for seen in self.seen)
 
     def has_none(self) -> bool:
-        """AWS has every HaVip elsewhere."""
-        return all(seen.listed is False for seen in self.seen)
+        """AWS has every HaVip elsewhere, but for those of tenants that are leaving."""
+        return all(seen.listed is False for i, seen in enumerate(self.seen) if i not in self.leaving)
 
     def _becomes_active(self) -> None:
         memory = self.memory
@@ -546,7 +551,9 @@ class Decider:
         heard_again = [namespace for namespace in memory.untold if namespace not in self.silent]
         if (knows and not heard_again) or self.resyncs or self.now < self.resync_again_at:
             return
-        is_lingering = any(self.now - seen.gone_at < LINGER_S for seen in self.seen)
+        is_lingering = any(
+            self.now - seen.gone_at < LINGER_S for i, seen in enumerate(self.seen) if i not in self.leaving
+        )
         if self.has_none() and not is_lingering:
             memory.clean, memory.informed = True, knows
             self._resync(heard_again if knows else [])

@@ -285,6 +285,13 @@ class Watcher:
                 if doubtful := self.contradicts(found):
                     self.say_if_new("metadata", f"knows no {doubtful}, which is here")
                 else:
+                    is_active = self.decider.memory.phase == ACTIVE
+                    leaving = [
+                        i
+                        for i, is_here in enumerate(listed)
+                        if is_here and not is_active and self.is_leaving(i)
+                    ]
+                    self.decider.tenants_leave(leaving, self.now())
                     self.decider.metadata_lists(listed, asked_at, self.now())
                 self.tell()
             await self.waits(self.look_now, often_s if self.decider.wants_to_look_often() else SELDOM_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
+import pair_decide
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -219,6 +220,26 @@ def test_an_api_that_is_not_reached_is_said_before_it_is_needed_and_changes_noth
     assert world.owner() == 0, world.story()
     decider.api_is("", world.now)
     assert decider.told()["alarms"] == []
+
+
+def test_a_standby_asks_for_the_connections_although_a_tenant_that_goes_has_its_havip_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other one does not claim it any more, and nothing takes it away until the pair is told."""
+    monkeypatch.setattr(pair_decide, "GIVE_UP_S", 1000.0)
+    world = standing(0)
+    assert world.until(world.can_fail_again, 10), world.story()
+    world.aws.refused = {(1, 1)}
+    was_active = world.proxies[0]
+    was_active.decider.switch_is_wanted(world.now)
+    assert world.until(lambda: was_active.decider.memory.phase == STANDBY, 5), world.story()
+    world.passes(LINGER_S + 5)
+    assert (was_active.decider.memory.clean, world.aws.owner[1]) == (False, 0), "packets may still come to it"
+    was_active.decider.tenants_leave([1], world.now)
+    world.passes(5)
+    assert was_active.decider.memory.clean
+    assert was_active.decider.memory.informed
+    assert world.aws.owner[1] == 0
 
 
 UNREAD = "keepalived hangs, and is restarted: it does not read the other one's adverts"
