@@ -25,11 +25,20 @@ def chosen(stack: Stack, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def apply(stack: Stack, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each host with what it says, in order; many at a time. OpsError at the first that failed."""
+    """Each host with what it says, or why not, in order; many at a time. OpsError at the end if any has failed."""
+    failed: dict[str, OpsError] = {}
     with ThreadPoolExecutor(stack.at_once) as pool:
         asked = [(name, pool.submit(_apply, stack, name)) for name in names]
         for name, future in asked:
-            yield name, future.result()
+            try:
+                said = future.result()
+            except OpsError as error:
+                failed[name] = error
+                said = f"✗ {error.message.removeprefix(f'{name}: ')}"
+            yield name, said
+    if failed:
+        hints = dict.fromkeys(error.hint for error in failed.values() if error.hint)
+        raise OpsError(f"not applied on {', '.join(failed)}, as said above", hint="; ".join(hints))
 
 
 def _apply(stack: Stack, name: str) -> str:
