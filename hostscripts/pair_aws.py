@@ -13,7 +13,7 @@ import re
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode, urlsplit
 
 METADATA_TAKES_S, CONNECTION_TAKES_S, CLAIM_TAKES_S = 2.0, 1.0, 4.0
@@ -27,6 +27,9 @@ KEY, SECRET, TOKEN = (
     re.compile(r"[A-Za-z0-9/+=_-]+"),
 )
 LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: *([0-9]{1,9})(?=\r\n|$)")
+DATE = re.compile(r"\r\n[Dd]ate: *(\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} GMT)(?=\r\n|$)")
+DATE_FORMAT = "%a, %d %b %Y %H:%M:%S GMT"
+CLOCK_MAY_BE_OFF_S = 60.0  # AWS refuses what was signed five minutes ago, or is to be
 CODE = re.compile(r"<Code>([A-Za-z.]{1,60})</Code>")
 
 
@@ -45,10 +48,11 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Answer:
-    """Of an HTTP server."""
+    """Of an HTTP server. `at`: when, by its own clock, if it says so."""
 
     status: int
     body: str
+    at: datetime | None = None
 
 
 async def http(
@@ -71,7 +75,16 @@ async def http(
     words = head.split(maxsplit=2)
     if len(words) < 2 or not words[0].startswith("HTTP/1.") or not re.fullmatch(r"\d{3}", words[1]):
         raise ValueError("no answer of a web server")
-    return Answer(int(words[1]), body)
+    return Answer(int(words[1]), body, date_of(head))
+
+
+def date_of(head: str) -> datetime | None:
+    """What the server's clock says, or None."""
+    found = DATE.search(head)
+    try:
+        return datetime.strptime(found[1], DATE_FORMAT).replace(tzinfo=UTC) if found else None
+    except ValueError:
+        return None
 
 
 async def connection(
@@ -103,6 +116,9 @@ class Metadata:
     """The instance metadata service; `host` is 169.254.169.254."""
 
     host: str
+    ahead_s: float = (
+        0.0  # this clock is, of AWS's, by the last credentials' answer; 0: by less than is of any account
+    )
     _token: str = ""
 
     async def local_ipv4s(self, macs: Iterable[str]) -> dict[str, set[str] | None]:
@@ -122,7 +138,9 @@ class Metadata:
         if not ROLE.fullmatch(role):
             raise MetadataError("the instance has no role")
         try:
-            told = json.loads((await self._get(path + role)) or "")
+            answer = await self._answer(path + role)
+            self.ahead_s = ahead(answer.at, datetime.now(UTC))
+            told = json.loads(answer.body)
             found = [str(told[name]) for name in ("AccessKeyId", "SecretAccessKey", "Token")]
         except (ValueError, KeyError, TypeError):
             raise MetadataError("no credentials") from None
@@ -132,13 +150,16 @@ class Metadata:
 
     async def _get(self, path: str) -> str | None:
         """The text, or None where there is nothing at this path."""
+        answer = await self._answer(path)
+        return answer.body if answer.status == 200 else None
+
+    async def _answer(self, path: str) -> Answer:
+        """With status 200, or 404 where there is nothing at this path."""
         for _ in range(2):
             token = self._token or await self._new_token()
             answer = await self._ask("GET", path, {"X-aws-ec2-metadata-token": token})
-            if answer.status == 200:
-                return answer.body
-            if answer.status == 404:
-                return None
+            if answer.status in (200, 404):
+                return answer
             self._token = ""
             if answer.status != 401:
                 break
@@ -169,6 +190,7 @@ class Ec2:
     url: str
     region: str
     connect_to: str | None = None
+    ahead_s: float = 0.0  # this clock is, of AWS's; requests are signed by that one
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -198,7 +220,7 @@ class Ec2:
                 "AllowReassignment": "true",
             }
         )
-        headers = signed(self._authority, self.region, body, credentials, datetime.now(UTC))
+        headers = signed(self._authority, self.region, body, credentials, self._now())
         lines = ["POST / HTTP/1.0", *(f"{name}: {value}" for name, value in headers.items())]
         request = "\r\n".join([*lines, "Connection: close", f"Content-Length: {len(body)}", "", body])
         try:
@@ -209,6 +231,15 @@ class Ec2:
             return ""
         code = CODE.search(answer.body)
         return f"HTTP {answer.status}" + (f" {code[1]}" if code else "")
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) - timedelta(seconds=self.ahead_s)
+
+
+def ahead(theirs: datetime | None, ours: datetime) -> float:
+    """By how many seconds our clock is ahead of theirs; 0.0: so little that nothing comes of it, or not known."""
+    found = 0.0 if theirs is None else (ours - theirs).total_seconds()
+    return found if abs(found) > CLOCK_MAY_BE_OFF_S else 0.0
 
 
 def signed(

@@ -148,6 +148,7 @@ class Decider:
     silent: list[str] = field(default_factory=list)  # where nothing comes from the other one's conntrackd
     leaving: frozenset[int] = frozenset()  # HaVips of tenants that this host has nothing of any more
     has_credentials: bool = False
+    ahead_s: float = 0.0  # this clock is, of AWS's
     api_silent: str = ""  # why no connection to the API could be made
     broken: str = ""  # the first data path that is
     unready: str = ""  # why it could not take over, its paths being whole
@@ -242,6 +243,10 @@ class Decider:
         """Of the instance's role."""
         self.now, self.has_credentials = now, there
         self._decide()
+
+    def clock_is(self, ahead_s: float) -> None:
+        """How far this machine's is ahead of AWS's, in seconds; 0: not so that it matters."""
+        self.ahead_s = ahead_s
 
     def api_is(self, silent: str, now: float) -> None:
         """Whether the EC2 API can be reached: "", or why not."""
@@ -658,6 +663,11 @@ class Decider:
             found.append(self.broken or self.unready)
         if self.api_silent:
             found.append(f"could claim no HaVip, as the EC2 API is not reached from here: {self.api_silent}")
+        if self.ahead_s:
+            found.append(
+                f"its clock is some {abs(self.ahead_s) / 60:.0f} min "
+                f"{'ahead of' if self.ahead_s > 0 else 'behind'} AWS's: set it (timedatectl)"
+            )
         if memory.phase == YIELDING and self.now - self.aside_at > 5:
             found.append(f"stands aside: {memory.reason}")
         found += [

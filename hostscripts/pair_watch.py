@@ -313,6 +313,8 @@ class Watcher:
                 self.say_if_new("credentials", str(error))
             else:
                 self.say_if_new("credentials", "")
+            self.ec2.ahead_s = self.metadata.ahead_s
+            self.decider.clock_is(self.metadata.ahead_s)
             self.decider.credentials_are(self.credentials is not None, self.now())
             await self.waits(self.renew_now, CREDENTIALS_EVERY_S if self.credentials else SELDOM_S)
 

@@ -6,7 +6,8 @@ import asyncio
 import json
 import ssl
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -15,7 +16,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Known
 from hypothesis import given
 from hypothesis import strategies as st
-from pair_aws import Answer, Credentials, Ec2, Metadata, MetadataError, signed
+from pair_aws import Answer, Credentials, Ec2, Metadata, MetadataError, date_of, signed
 
 from tests.unit.pair_servers import Server, certificate, serve
 
@@ -168,10 +169,10 @@ def test_without_a_context_of_its_own_https_is_verified() -> None:
 
 
 class Answers(Metadata):
-    """By path, as (status, text); tokens are given out, and refused once if `stale`."""
+    """By path, as (status, text), with its time or without; tokens are given out, and refused once if `stale`."""
 
     def __init__(
-        self, answers: dict[str, tuple[int, str]], stale: int = 0, refusals: Sequence[tuple[int, str]] = ()
+        self, answers: dict[str, tuple[Any, ...]], stale: int = 0, refusals: Sequence[tuple[int, str]] = ()
     ) -> None:
         super().__init__("169.254.169.254")
         self.answers, self.stale, self.tokens, self.refusals = answers, stale, 0, list(refusals)
@@ -211,6 +212,41 @@ def test_credentials_of_the_role() -> None:
     told = {"AccessKeyId": KEY.key, "SecretAccessKey": KEY.secret, "Token": KEY.token}
     metadata = Answers({ROLE: (200, "proxy-0\n"), f"{ROLE}proxy-0": (200, json.dumps(told))})
     assert asyncio.run(metadata.credentials()) == KEY
+    assert metadata.ahead_s == 0.0
+
+
+@pytest.mark.parametrize(("ahead_s", "counts"), [(400, True), (-400, True), (20, False)])
+def test_how_far_the_clock_is_ahead_is_read_beside_the_credentials(ahead_s: int, counts: bool) -> None:
+    told = json.dumps({"AccessKeyId": KEY.key, "SecretAccessKey": KEY.secret, "Token": KEY.token})
+    at = datetime.now(UTC) - timedelta(seconds=ahead_s)
+    metadata = Answers({ROLE: (200, "proxy-0\n"), f"{ROLE}proxy-0": (200, told, at)})
+    asyncio.run(metadata.credentials())
+    assert metadata.ahead_s == pytest.approx(ahead_s if counts else 0, abs=10)
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("Date: Sat, 28 Nov 2026 14:09:16 GMT", datetime(2026, 11, 28, 14, 9, 16, tzinfo=UTC)),
+        ("date: Sat, 28 Nov 2026 14:09:16 GMT", datetime(2026, 11, 28, 14, 9, 16, tzinfo=UTC)),
+        ("Date: Sat, 31 Feb 2026 14:09:16 GMT", None),
+        ("Date: yesterday", None),
+        ("X-Date: Sat, 28 Nov 2026 14:09:16 GMT", None),
+    ],
+)
+def test_a_servers_clock_is_read_or_not_believed(line: str, read: datetime | None) -> None:
+    assert date_of(f"HTTP/1.1 200 OK\r\n{line}\r\nContent-Length: 2") == read
+
+
+def test_a_claim_is_signed_by_aws_s_clock() -> None:
+    async def claim(server: Server) -> str:
+        url = f"http://ec2.us-east-1.amazonaws.com:{server.port}"
+        return await Ec2(url, "us-east-1", "127.0.0.1", ahead_s=4000).claim("eni-0a", "192.168.4.100", KEY)
+
+    came, (request,) = asyncio.run(serve(lambda _: "HTTP/1.1 200 OK\r\n\r\n", claim))
+    assert came == ""
+    signed_at = datetime.strptime(request.partition("x-amz-date: ")[2][:16], "%Y%m%dT%H%M%SZ")
+    assert (datetime.now(UTC) - signed_at.replace(tzinfo=UTC)).total_seconds() == pytest.approx(4000, abs=60)
 
 
 @pytest.mark.parametrize(

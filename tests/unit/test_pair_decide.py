@@ -222,6 +222,17 @@ def test_an_api_that_is_not_reached_is_said_before_it_is_needed_and_changes_noth
     assert decider.told()["alarms"] == []
 
 
+@pytest.mark.parametrize(("ahead_s", "said"), [(420.0, "some 7 min ahead of"), (-90.0, "some 2 min behind")])
+def test_a_clock_that_is_wrong_is_said(ahead_s: float, said: str) -> None:
+    world = standing(0)
+    assert world.until(world.can_fail_again, 10), world.story()
+    decider = world.proxies[1].decider
+    decider.clock_is(ahead_s)
+    assert decider.told()["alarms"] == [f"its clock is {said} AWS's: set it (timedatectl)"]
+    decider.clock_is(0.0)
+    assert decider.told()["alarms"] == []
+
+
 def test_a_standby_asks_for_the_connections_although_a_tenant_that_goes_has_its_havip_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
