@@ -680,7 +680,7 @@ def test_another_range_takes_the_place_of_the_former(own_host: Sandbox) -> None:
 
 def test_a_new_container_changes_nothing_on_the_host(host: Sandbox) -> None:
     """Its way is there before it is: no route, no rule, no table is another one."""
-    ways = "ip rule; ip -4 route show table all; nft -s list ruleset; ip addr show type bridge"
+    ways = "ip rule; ip -4 route show table all; nft -s list ruleset; ip -4 addr show type bridge"
     before = host.run(ways)
     container_is_there(host, "a9", "cw-alpha", "10.88.0.9/24", "10.88.0.1")
     assert answer(host, "a9", USER_ADDRESS) == "alpha 10.0.0.3"
