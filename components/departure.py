@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 
@@ -25,12 +25,19 @@ NOT_YET = "[[ -f /etc/causeway/pair.json ]] || exit 0 # no pair has come that fa
 
 
 class Departure:
-    """`known`: how to log in to the proxies that the stack had, by name; `leaving`: to those that it has no more."""
+    """`known`: how to log in to the proxies that the stack had, by name; `leaving`: to those that it has no more;
+    `tenants`: namespaces of those that there are to be."""
 
     def __init__(
-        self, access: OperatorAccess, stays: Host, known: Mapping[str, Login], leaving: Mapping[str, Login]
+        self,
+        access: OperatorAccess,
+        stays: Host,
+        known: Mapping[str, Login],
+        leaving: Mapping[str, Login],
+        tenants: Sequence[str],
     ) -> None:
         self._access, self._stays, self._known, self._leaving = access, stays, known, leaving
+        self._tenants = tenants
         self._left: asyncio.Task[None] | None = None
 
     def hooks(self) -> pulumi.ResourceHookBinding | None:
@@ -58,7 +65,8 @@ class Departure:
 
     async def _leaves(self, name: str, way: WayIn, stays: WayIn) -> None:
         try:
-            await _asked(name, way, step_script(Step.MAKES_WAY, "now"), MEND_SILENT)
+            makes_way = step_script(Step.MAKES_WAY, "now", staying=self._tenants)
+            await _asked(name, way, makes_way, MEND_SILENT)
             leaves = NOT_YET + configuration_script(Concern.PAIR, {"peer": None})
             has_left = await _asked(name, way, leaves, MEND_SILENT)
         except NoWayInError as error:

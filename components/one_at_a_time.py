@@ -74,7 +74,7 @@ def _neighbours_addresses(plan: Plan, previous: Previous) -> Iterator[Problem]:
         yield from _taken(_in_platform_before(previous), _in_platform(plan))
     for position, tenant in enumerate(plan.tenants):
         was, now = previous.paths.get(tenant.name), planned_path(plan, tenant)
-        if was is not None and was.network == now.network:
+        if was is not None and was.network == now.network and _is_same_region(plan, previous):
             instance = previous.machines.get(tenant.user_instance_name)
             at_home = {} if instance is None else {INSTANCE: instance.address}
             yield from _taken(
@@ -218,6 +218,10 @@ def _taken(was: Addresses, now: Mapping[str, Addresses]) -> Iterator[Problem]:
                 rule=f"addresses move to where others are until later in the update: {'; '.join(clashes)}",
                 way_out="choose addresses that nothing of the stack has; or go by way of such, in two updates",
             )
+
+
+def _is_same_region(plan: Plan, previous: Previous) -> bool:
+    return previous.ground.get("region", plan.region) == plan.region
 
 
 def _is_same_vpc(plan: Plan, previous: Previous) -> bool:

@@ -260,7 +260,7 @@ class Proxies(pulumi.ComponentResource):
         """
         access, known = self._args.access, self._args.previous.proxies
         leaving = {name: login for name, login in known.items() if name == proxy.plan.second}
-        hooks = Departure(access, proxy, known, leaving).hooks()
+        hooks = Departure(access, proxy, known, leaving, self._staying(proxy.plan)).hooks()
         first = host_command(
             f"{proxy.plan.name}-stays-alone",
             proxy,

@@ -9,7 +9,9 @@ import asyncio
 import hashlib
 import hmac
 import json
+import os
 import re
+import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -94,6 +96,15 @@ async def connection(
     return await asyncio.open_connection(
         connect_to or host, port, ssl=tls, server_hostname=host if tls else None
     )
+
+
+def reason_of(error: OSError) -> str:
+    """Why there is no connection, the same for each of the server's addresses."""
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "no TLS"
+    if isinstance(error, socket.gaierror):
+        return "its name is not known"
+    return os.strerror(error.errno) if error.errno else "no answer"
 
 
 async def read_answer(reader: asyncio.StreamReader) -> bytes:
@@ -202,10 +213,10 @@ class Ec2:
     async def is_reached(self) -> str:
         """ "" if a connection can be made, else why not. Nothing is asked: AssignPrivateIpAddresses has no dry run."""
         try:
-            async with asyncio.timeout(CLAIM_TAKES_S):
+            async with asyncio.timeout(CONNECTION_TAKES_S):
                 _, writer = await connection(self._host, self._port, self._tls, self.connect_to)
         except (OSError, TimeoutError) as error:
-            return str(error) or "no answer"
+            return reason_of(error)
         writer.transport.abort()
         return ""
 

@@ -149,10 +149,13 @@ class Decider:
     leaving: frozenset[int] = frozenset()  # HaVips of tenants that this host has nothing of any more
     has_credentials: bool = False
     ahead_s: float = 0.0  # this clock is, of AWS's
-    api_silent: str = ""  # why no connection to the API could be made
+    api_silent: str | None = (
+        None  # why no connection to the API could be made; "": one could; None: not known yet
+    )
     broken: str = ""  # the first data path that is
     unready: str = ""  # why it could not take over, its paths being whole
     alarms: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.seen = [Seen(asked_health_at=self.now) for _ in self.havips]
@@ -637,7 +640,9 @@ class Decider:
                 }
                 for havip, seen in zip(self.havips, self.seen, strict=True)
             },
+            "api": self.api_silent,
             "alarms": self.alarms,
+            "warnings": self.warnings,
             "silent_links": self._silent_links(),
         }
 
@@ -661,13 +666,8 @@ class Decider:
             found.append("does not know every connection yet")
         if self.broken or self.unready:
             found.append(self.broken or self.unready)
-        if self.api_silent:
-            found.append(f"could claim no HaVip, as the EC2 API is not reached from here: {self.api_silent}")
-        if self.ahead_s:
-            found.append(
-                f"its clock is some {abs(self.ahead_s) / 60:.0f} min "
-                f"{'ahead of' if self.ahead_s > 0 else 'behind'} AWS's: set it (timedatectl)"
-            )
+        if self.api_silent and memory.phase != ACTIVE:
+            found.append(self._api_is_silent())
         if memory.phase == YIELDING and self.now - self.aside_at > 5:
             found.append(f"stands aside: {memory.reason}")
         found += [
@@ -680,6 +680,25 @@ class Decider:
             if text not in self.alarms:
                 self.effects.say(f"ALARM: {text}")
         self.alarms = found
+        self._find_warnings()
+
+    def _find_warnings(self) -> None:
+        """What keeps nobody from changing sides."""
+        found = []
+        if self.api_silent and self.memory.phase == ACTIVE:
+            found.append(self._api_is_silent())
+        if self.ahead_s:
+            found.append(
+                f"its clock is some {abs(self.ahead_s) / 60:.0f} min "
+                f"{'ahead of' if self.ahead_s > 0 else 'behind'} AWS's: set it (date, or by NTP)"
+            )
+        for text in found:
+            if text not in self.warnings:
+                self.effects.say(f"WARNING: {text}")
+        self.warnings = found
+
+    def _api_is_silent(self) -> str:
+        return f"could claim no HaVip, as the EC2 API is not reached from here: {self.api_silent}"
 
     def _silent_links(self) -> list[str]:
         """As alarms. Who is active needs to be told nothing, and the other one may be off."""

@@ -50,6 +50,7 @@ SYNC_AGAIN_S = min(5.0, 2 * SYNC_EVERY_S)  # conntrackd says something every sec
 SYNC_ANSWERS_S = 2.0
 API_EVERY_S = float(os.environ.get("CAUSEWAY_API_EVERY_S", "60"))
 API_AGAIN_S = min(5.0, API_EVERY_S)  # while it is not reached
+API_SOON_S = min(1.0, API_EVERY_S)  # after the first look that failed
 KEEPALIVED = "causeway-keepalived.service"
 SWITCHES = 5
 ROOT_TABLES = ("inet causeway_tunnel", "inet causeway_pair")
@@ -319,15 +320,17 @@ class Watcher:
             await self.waits(self.renew_now, CREDENTIALS_EVERY_S if self.credentials else SELDOM_S)
 
     async def api_is_watched(self) -> None:
-        """Whether a claim could be made. One look that fails is not told."""
+        """Whether a claim could be made. One look that fails is not told, but repeated."""
         before = ""
         while True:
             await self.claims_come_first()
             silent = await self.ec2.is_reached()
-            self.decider.api_is(silent if before else "", self.now())
-            self.tell()
+            if before or not silent:
+                self.decider.api_is(silent, self.now())
+                self.tell()
+            again_s = API_AGAIN_S if before else API_SOON_S
             before = silent
-            await asyncio.sleep(API_AGAIN_S if silent else API_EVERY_S)
+            await asyncio.sleep(again_s if silent else API_EVERY_S)
 
     async def path_is_watched(self, number: int) -> None:
         """A word of the kernel, or a second's time, and it is looked at. What is wrong for a moment is not told."""

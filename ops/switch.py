@@ -38,7 +38,12 @@ def switch(stack: Stack, say: Callable[[str], None]) -> Switched:
     said = switch_now(stack, before)
     took = time.monotonic() - began
     say(f"{before} has handed over: {said}")
-    holder = wait_until_well(stack, WELL_DEADLINE_S).active
+    try:
+        holder = wait_until_well(stack, WELL_DEADLINE_S).active
+    except OpsError as error:
+        raise OpsError(
+            f"{before} has handed over, but the pair is {error.message}", hint=error.hint
+        ) from error
     if holder != after:
         raise OpsError(
             f"{holder} is active, not {after}",

@@ -225,6 +225,8 @@ def _proxy_problems(name: str, pair: PairSeen) -> Iterator[Problem]:
         yield Problem(name, "hears no adverts of the other one")
     for alarm in pair.alarms:
         yield Problem(name, alarm)
+    for warning in pair.warnings:
+        yield Problem(f"{name} warns", warning)
     for namespace, sync in pair.sync.items():
         if not sync.running:
             yield Problem(name, f"connections of {namespace} are not synchronised: conntrackd does not run")

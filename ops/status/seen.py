@@ -43,7 +43,8 @@ class Sync:
 
 @dataclass(frozen=True, kw_only=True)
 class PairSeen:
-    """What a proxy of a pair says of itself. `hears_peer`: an advert came while it was asked."""
+    """What a proxy of a pair says of itself. `hears_peer`: an advert came while it was asked; `warnings`: alarms that
+    keep it from nothing."""
 
     state: str  # active, standby, fault, yielding, starting
     since: int
@@ -52,6 +53,7 @@ class PairSeen:
     alarms: tuple[str, ...]
     switches: tuple[Switch, ...]
     sync: Mapping[str, Sync]  # by namespace
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

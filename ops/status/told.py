@@ -71,6 +71,7 @@ class PairTold(Told):
     reason: Text
     peer_heard: Count | None = None
     alarms: Annotated[list[Text], FEW]
+    warnings: Annotated[list[Text], FEW] = Field(default_factory=list)
     switches: Annotated[list[SwitchTold], MANY]
     sync: Annotated[dict[Name, SyncTold], MANY]
 
@@ -156,6 +157,7 @@ def _pair_seen(told: PairTold) -> PairSeen:
         reason=told.reason,
         hears_peer=told.peer_heard is not None,
         alarms=tuple(told.alarms),
+        warnings=tuple(told.warnings),
         switches=tuple(Switch(at=int(one.at), to=one.to, reason=one.reason) for one in told.switches),
         sync={namespace: Sync(**dict(one)) for namespace, one in told.sync.items()},
     )

@@ -91,6 +91,13 @@ def test_an_api_that_is_not_reached_is_an_alarm_before_it_is_needed(sandbox: San
     sandbox.run(f"{BLOCKED}; nft 'add rule inet away out tcp dport 8773 reject with tcp reset'")
     wait_until("it alarms", lambda: "the EC2 API is not reached" in "".join(proxy.told()["alarms"]))
     assert proxy.told()["state"] == "standby"
+    assert "the EC2 API is not reached" in sandbox.run([PAIR, "ready"], ok=False)
+    proxy.sandbox.run(f"echo renew 1<>{DIRECTORY}/events")
+    for _ in range(3):
+        said = sandbox.run([PAIR, "ready"], ok=False)
+        assert "the EC2 API is not reached" in said or "it has not looked yet" in said, (
+            "nor is one that is renewed"
+        )
     sandbox.run("nft delete table inet away")
     wait_until("it alarms no more", lambda: "EC2" not in "".join(proxy.told()["alarms"]))
     assert proxy.calls() == [], "nothing was asked for"

@@ -94,7 +94,7 @@ class Stack:
             first: list[pulumi.Resource] = []
             hooks = None
             if redundancy is Redundancy.SINGLE:
-                hooks = Departure(_Access(), _Host(), known, leaving).hooks()  # type: ignore[arg-type]
+                hooks = Departure(_Access(), _Host(), known, leaving, ()).hooks()  # type: ignore[arg-type]
                 first = [aws.ec2.Eip("stays-alone", domain="vpc", opts=pulumi.ResourceOptions(hooks=hooks))]
             proxies = [self._proxy(name, redundancy, first, hooks) for name in names]
             if broken:

@@ -280,6 +280,13 @@ def test_a_func_hosts_table_is_every_tenants() -> None:
     assert "250,000 connections in its table, of 262,144" in told.text
 
 
+def test_what_a_proxy_warns_of_keeps_nobody_from_switching() -> None:
+    seen = pair.with_pair(pair.healthy(), "proxy-0", warnings=("its clock is some 7 min behind AWS's",))
+    report = compare(pair.outputs(), seen)
+    assert [str(one) for one in report.problems] == ["proxy-0 warns: its clock is some 7 min behind AWS's"]
+    assert report.of_proxies == ()
+
+
 def test_problems_are_shown_first() -> None:
     text = io.StringIO()
     seen = pair.with_pair(pair.healthy(), "proxy-1", alarms=("something [odd]",))

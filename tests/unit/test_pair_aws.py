@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Known
 from hypothesis import given
 from hypothesis import strategies as st
-from pair_aws import Answer, Credentials, Ec2, Metadata, MetadataError, date_of, signed
+from pair_aws import Answer, Credentials, Ec2, Metadata, MetadataError, date_of, reason_of, signed
 
 from tests.unit.pair_servers import Server, certificate, serve
 
@@ -136,7 +137,7 @@ def test_an_api_is_reached_without_a_word_of_a_request() -> None:
     heard: list[bytes] = []
     there, gone = asyncio.run(look(heard))
     assert (there, heard) == ("", [b""])
-    assert "Connect call failed" in gone
+    assert gone == "Connection refused"
 
 
 @pytest.mark.parametrize(
@@ -236,6 +237,19 @@ def test_how_far_the_clock_is_ahead_is_read_beside_the_credentials(ahead_s: int,
 )
 def test_a_servers_clock_is_read_or_not_believed(line: str, read: datetime | None) -> None:
     assert date_of(f"HTTP/1.1 200 OK\r\n{line}\r\nContent-Length: 2") == read
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ConnectionRefusedError(111, "Connect call failed ('192.0.2.7', 443)"), "Connection refused"),
+        (socket.gaierror(-2, "Name or service not known"), "its name is not known"),
+        (OSError("Multiple exceptions: [Errno 111] …"), "no answer"),
+        (TimeoutError(), "no answer"),
+    ],
+)
+def test_why_there_is_no_connection_is_the_same_for_every_address(error: OSError, why: str) -> None:
+    assert reason_of(error) == why
 
 
 def test_a_claim_is_signed_by_aws_s_clock() -> None:

@@ -100,10 +100,21 @@ class Reaching(Watcher):
 def test_an_api_that_was_not_reached_once_is_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pair_watch, "API_EVERY_S", 0.0)
     monkeypatch.setattr(pair_watch, "API_AGAIN_S", 0.0)
+    monkeypatch.setattr(pair_watch, "API_SOON_S", 0.0)
     watcher = Reaching(["", "no answer", "", "no answer", "refused", "refused", ""])
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(watcher.api_is_watched())
-    assert watcher.told_of == ["", "", "", "", "refused", "refused", ""]
+    assert watcher.told_of == ["", "", "refused", "refused", ""]
+
+
+def test_before_it_was_looked_at_twice_an_api_is_not_known_to_be_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pair_watch, "API_SOON_S", 0.0)
+    watcher = Reaching(["no answer"])
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(watcher.api_is_watched())
+    assert watcher.told_of == []
 
 
 def test_a_claim_that_is_not_answered_keeps_nothing_waiting_for_ever() -> None:
