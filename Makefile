@@ -18,7 +18,7 @@ down: ## Take the lab down; leaves nothing behind
 
 test: check e2e ## Everything: checks, unit tests, end to end in the lab
 
-check: setup ## Format, lint, types, shellcheck, unit tests; about a minute when warm
+check: setup ## Format, lint, types, shellcheck, unit tests; about two minutes when warm
 	@tools/check.sh
 
 unit: setup ## The fast tests alone
