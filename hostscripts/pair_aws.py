@@ -50,11 +50,11 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Answer:
-    """Of an HTTP server. `at`: when, by its own clock, if it says so."""
+    """Of an HTTP server."""
 
     status: int
     body: str
-    at: datetime | None = None
+    head: str = ""
 
 
 async def http(
@@ -77,7 +77,7 @@ async def http(
     words = head.split(maxsplit=2)
     if len(words) < 2 or not words[0].startswith("HTTP/1.") or not re.fullmatch(r"\d{3}", words[1]):
         raise ValueError("no answer of a web server")
-    return Answer(int(words[1]), body, date_of(head))
+    return Answer(int(words[1]), body, head)
 
 
 def date_of(head: str) -> datetime | None:
@@ -150,7 +150,7 @@ class Metadata:
             raise MetadataError("the instance has no role")
         try:
             answer = await self._answer(path + role)
-            self.ahead_s = ahead(answer.at, datetime.now(UTC))
+            self.ahead_s = ahead(date_of(answer.head), datetime.now(UTC))
             told = json.loads(answer.body)
             found = [str(told[name]) for name in ("AccessKeyId", "SecretAccessKey", "Token")]
         except (ValueError, KeyError, TypeError):

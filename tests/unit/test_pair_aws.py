@@ -170,7 +170,7 @@ def test_without_a_context_of_its_own_https_is_verified() -> None:
 
 
 class Answers(Metadata):
-    """By path, as (status, text), with its time or without; tokens are given out, and refused once if `stale`."""
+    """By path, as (status, text), with its head or without; tokens are given out, and refused once if `stale`."""
 
     def __init__(
         self, answers: dict[str, tuple[Any, ...]], stale: int = 0, refusals: Sequence[tuple[int, str]] = ()
@@ -220,7 +220,12 @@ def test_credentials_of_the_role() -> None:
 def test_how_far_the_clock_is_ahead_is_read_beside_the_credentials(ahead_s: int, counts: bool) -> None:
     told = json.dumps({"AccessKeyId": KEY.key, "SecretAccessKey": KEY.secret, "Token": KEY.token})
     at = datetime.now(UTC) - timedelta(seconds=ahead_s)
-    metadata = Answers({ROLE: (200, "proxy-0\n"), f"{ROLE}proxy-0": (200, told, at)})
+    metadata = Answers(
+        {
+            ROLE: (200, "proxy-0\n"),
+            f"{ROLE}proxy-0": (200, told, f"HTTP/1.1 200 OK\r\n{at:Date: %a, %d %b %Y %H:%M:%S GMT}"),
+        }
+    )
     asyncio.run(metadata.credentials())
     assert metadata.ahead_s == pytest.approx(ahead_s if counts else 0, abs=10)
 
