@@ -69,9 +69,9 @@ class Stack:
         """In place of SSH."""
         assert within_s > 0
         said = {
-            "makes_way now\n}": "makes way",
-            "apply_concern pair\n}": "leaves",
-            "stays_alone now\n}": "is asked",
+            "\nmakes_way now": "makes way",
+            "\napply_concern pair\n": "leaves",
+            "\nstays_alone now\n": "is asked",
         }
         self.seen.extend(f"{verb} {way.host}" for text, verb in said.items() if text in script)
         return Done(status=int(self.refuses), said="no switch" if self.refuses else "")
