@@ -161,7 +161,8 @@ def test_who_cannot_make_way_stays_and_so_does_the_other(pair: Pair) -> None:
 
 def test_one_that_does_not_come_back_spares_the_other(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replacement, "READY_WITHIN_S", 4.0)
-    with pytest.raises(LabError, match="proxy-0-ready"):
+    # Where its failure takes longer than that, the other one's patience is what ends first.
+    with pytest.raises(LabError, match=r"proxy-0-ready|proxy-0 did not become ready"):
         pair.up(made_from="two", broken=True)
     assert pair.asked == ["proxy-0"]
     assert not any("proxy-1" in step for step in pair.seen)
