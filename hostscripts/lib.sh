@@ -411,16 +411,21 @@ whole_table() { printf '%s\n' "table $1 $2" "delete table $1 $2" "table $1 $2 {"
 readonly IMDS_URL=http://169.254.169.254/latest
 declare -A IMDS=()
 
-# imds PATH…: IMDS[PATH] is what the instance metadata says, unset where there is no such path. One process for all.
+# imds PATH…: IMDS[PATH] is what the instance metadata says, unset where there is no such path. Fails where it says neither of
+# one of them, as when it is asked too often. One process for all.
 imds() {
-  local token line body='' path
+  local token line body='' path answers=0
   token=$(imds_token) || return 1
   IMDS=()
   while IFS= read -r line; do
     if [[ $line =~ ^=([0-9]{3})\ "$IMDS_URL"/meta-data/(.*)$ ]]; then
       path=${BASH_REMATCH[2]}
-      [[ ${BASH_REMATCH[1]} != 200 ]] || IMDS[$path]=${body%"${body##*[![:space:]]}"}
-      body=''
+      case ${BASH_REMATCH[1]} in
+        200) IMDS[$path]=${body%"${body##*[![:space:]]}"} ;;
+        404) ;;
+        *) return 1 ;;
+      esac
+      body='' answers=$((answers + 1))
     else
       body+=$line$'\n'
     fi
@@ -429,6 +434,7 @@ imds() {
       curl -s --noproxy '*' --connect-timeout 1 --max-time 5 -H @<(printf 'X-aws-ec2-metadata-token: %s' "$token") \
         -w '\n=%{http_code} %{url_effective}\n' -K -
   )
+  ((answers == $#))
 }
 
 imds_token() {

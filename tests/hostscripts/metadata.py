@@ -1,4 +1,4 @@
-"""Instance metadata, version 2, from a JSON file: path → text. A request without a token is refused."""
+"""Instance metadata, version 2, from a JSON file: path → text, or an HTTP status. Without a token nothing is told."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Metadata(BaseHTTPRequestHandler):
         path = self.path.removeprefix("/latest/meta-data/")
         if self.headers.get("X-aws-ec2-metadata-token") != TOKEN:
             self._answer(401, "no token")
+        elif isinstance(answers.get(path), int):
+            self._answer(answers[path], "")
         elif path in answers:
             self._answer(200, answers[path])
         else:

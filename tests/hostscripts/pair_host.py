@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ class PairHost:
 
     # ── AWS ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def metadata(self, changes: dict[str, str]) -> None:
+    def metadata(self, changes: Mapping[str, str | int]) -> None:
         """What IMDS says, from now on, besides what it said before."""
         self.sandbox.metadata(json.loads(self.sandbox.metadata_file.read_text()) | changes)
 

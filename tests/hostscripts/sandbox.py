@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -125,8 +125,8 @@ class Sandbox:
         """What a command that prints JSON says."""
         return json.loads(self.run(command, namespace))
 
-    def metadata(self, answers: dict[str, str]) -> None:
-        """From now on, the instance metadata: path below meta-data/ → text."""
+    def metadata(self, answers: Mapping[str, str | int]) -> None:
+        """From now on, the instance metadata: path below meta-data/ → text, or an HTTP status."""
         written = self._metadata_file.with_suffix(".new")
         written.write_text(json.dumps(answers))
         written.rename(self._metadata_file)  # whoever reads meanwhile finds all of it

@@ -396,6 +396,18 @@ def test_one_without_a_watcher_is_out_of_the_way_once_aws_has_nothing_here(proxy
     assert "not active" in proxy.sandbox.run([PAIR, "step-aside"])
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_one_without_a_watcher_is_not_out_of_the_way_where_the_metadata_do_not_say(
+    proxy: PairHost, status: int
+) -> None:
+    proxy.sandbox.run("kill -KILL $(pgrep -o -f [p]air_watch.py); rm /run/services/causeway-pair.service")
+    proxy.metadata({f"network/interfaces/macs/{MAC}/local-ipv4s": status})
+    said = proxy.sandbox.run(["env", "CAUSEWAY_SWITCH_TAKES_S=2", PAIR, "step-aside"], ok=False)
+    assert "or the metadata does not say" in said
+    proxy.metadata({f"network/interfaces/macs/{MAC}/local-ipv4s": 404})  # its ENI is not attached any more
+    assert "not active" in proxy.sandbox.run([PAIR, "step-aside"])
+
+
 def test_the_active_one_tells_every_connection_and_a_standby_forgets_them_and_asks(proxy: PairHost) -> None:
     conf = "/run/root/run/causeway/sync/tenant-alpha.conf"
     proxy.sandbox.run(f"mkdir -p {conf.rpartition('/')[0]}; touch {conf}; rm -f /run/conntrackd")
