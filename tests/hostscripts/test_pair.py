@@ -260,6 +260,18 @@ def test_with_a_broken_path_it_serves_if_nobody_else_does(proxy: PairHost) -> No
     assert "serves with a broken path, as nobody else is active" in alarms
 
 
+def test_after_somebody_has_flushed_the_ruleset_it_serves_if_nobody_else_does(proxy: PairHost) -> None:
+    """Who is active and whole drops the other one's adverts, by a table that is no more."""
+    proxy.becomes_active()
+    wait_until("it is deaf", lambda: "192.168.4.5" in proxy.sandbox.run("nft list table inet causeway_pair"))
+    proxy.sandbox.run("nft flush ruleset")
+    proxy.stands_aside(state="fault")
+    proxy.wait_for(state="standby")
+    proxy.says("MASTER")
+    proxy.wait_for(state="active", whole=True)
+    assert "serves with a broken path, as nobody else is active" in proxy.told()["alarms"]
+
+
 def test_the_kernel_follows_the_metadata(proxy: PairHost) -> None:
     proxy.metadata({f"network/interfaces/macs/{MAC}/local-ipv4s": f"172.16.101.10\n{USER_HAVIP}"})
     wait_until("it is here", lambda: proxy.in_kernel() == [USER_HAVIP])
