@@ -172,7 +172,7 @@ $(set_of 'set homes' 'typeof iifname . arp saddr ip; flags interval;' "${homes[@
 # Where an earlier version has applied since the boot: those that are open would be others, and cut.
 connections_are_in_no_zone() {
   local record=$RUN/tables/root.causeway_container
-  [[ -f $record && $(<"$record") != *"$IN_ZONE"* ]]
+  [[ -s $record && $(<"$record") != *"$IN_ZONE"* ]]
 }
 
 # set_of NAME PROPERTIES ELEMENT…: an empty one has no list, which nft would not read.

@@ -380,7 +380,8 @@ table_is_replaced() {
   { whole_table "$1" "$2" "$3" && printf '%s\n' "${4:-}"; } | nft -f -
   now=$(table_is_listed "$1" "$2")
   [[ -d $RUN/tables ]] || mkdir -p "$RUN/tables"
-  printf '%s\x1e%s' "$3" "$now" >"$record"
+  printf '%s\x1e%s' "$3" "$now" >"$record.new"
+  mv "$record.new" "$record"
 }
 
 table_is_listed() {
