@@ -71,7 +71,9 @@ class Memory:
     last_resort: bool = False  # serves with a broken path
     clean: bool = False  # has nothing of other times to forget
     informed: bool = False  # knows the connections of now, but for those `untold`
-    untold: list[str] = field(default_factory=list)  # namespaces whose sync link is silent, or was
+    untold: list[str] = field(
+        default_factory=list
+    )  # namespaces whose sync link is silent, or was, or that could not ask
     distrust: int = 0
 
 
@@ -311,16 +313,18 @@ class Decider:
         if self.memory.phase != ACTIVE:
             self.memory.untold = sorted({*self.memory.untold, *silent} & sync.keys())
 
-    def resync_has_ended(self, failed: str, silent: Sequence[str], now: float) -> None:
-        """What `Effects.resync` began; `failed`: "" or why it came to nothing. `silent`: who heard nothing, and has
-        forgotten nothing."""
+    def resync_has_ended(
+        self, failed: str, silent: Sequence[str], failing: Sequence[str], now: float
+    ) -> None:
+        """What `Effects.resync` began; `failed`: "" or why. `silent`: who heard nothing, and has forgotten nothing;
+        `failing`: who failed. Where it failed and none of them is named, it came to nothing."""
         self.now, self.resyncs = now, False
         if failed or silent:
             self.resync_again_at = now + RESYNC_AGAIN_S
-        if not failed and self.memory.phase == STANDBY and self.memory.clean:
+        if (failing or not failed) and self.memory.phase == STANDBY and self.memory.clean:
             others = set(self.memory.untold).difference(self.resync_only) if self.resync_only else set()
             self.unanswered = set(silent)
-            self.memory.informed, self.memory.untold = True, sorted(others | self.unanswered)
+            self.memory.informed, self.memory.untold = True, sorted(others.union(silent, failing))
         self._decide()
 
     def switch_is_wanted(self, now: float) -> None:
@@ -660,10 +664,11 @@ class Decider:
             ]
         if memory.phase == ACTIVE and memory.last_resort:
             found.append("serves with a broken path, as nobody else is active")
-        if memory.phase == STANDBY and not (
-            memory.informed and self.unanswered.union(self.silent).issuperset(memory.untold)
-        ):
-            found.append("does not know every connection yet")
+        if memory.phase == STANDBY:
+            unknown = sorted(set(memory.untold).difference(self.unanswered, self.silent))
+            if unknown or not memory.informed:
+                of = f" of {', '.join(unknown)}" if memory.informed else ""
+                found.append(f"does not know every connection{of} yet")
         if self.broken or self.unready:
             found.append(self.broken or self.unready)
         if self.api_silent and memory.phase != ACTIVE:

@@ -533,10 +533,14 @@ class Watcher:
             await asyncio.wait([self.resyncing])
             if self.resyncing.cancelled():
                 continue
-            failed, silent = self.resyncing.result()
-            self.say_if_new("resync", failed or (silent and f"nobody answers in {', '.join(silent.split())}"))
+            failed, output = self.resyncing.result()
+            untold = [line.split() for line in output.splitlines()]
+            silent = [namespace for why, namespace in untold if why == "silent"]
+            nobody = f"nobody answers in {', '.join(silent)}" if silent else ""
+            self.say_if_new("resync", failed or nobody)
             if not self.resync_as:
-                self.decider.resync_has_ended(failed, silent.split(), self.now())
+                failing = [namespace for why, namespace in untold if why == "failed"]
+                self.decider.resync_has_ended(failed, silent, failing, self.now())
                 self.tell()
 
     def restart_keepalived(self) -> None:

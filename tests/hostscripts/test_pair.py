@@ -464,11 +464,21 @@ def test_a_standby_that_does_not_hear_the_others_conntrackd_says_so_until_it_kno
 def test_nothing_is_forgotten_where_the_other_one_would_not_tell(synced: PairHost, fault: str) -> None:
     run = synced.sandbox.run
     run(f"kill -KILL $(pgrep -o -f [p]air_watch.py); rm -f /run/conntrackd; touch /run/{fault}")
-    assert run([PAIR, "resync-as", "standby"]) == "tenant-alpha\n"
+    assert run([PAIR, "resync-as", "standby"]) == "silent tenant-alpha\n"
     run("test ! -e /run/conntrackd")
     run(f"rm /run/{fault}")
     assert run([PAIR, "resync-as", "standby"]) == ""
     assert run("cat /run/conntrackd").splitlines() == FORGETS_AND_ASKS
+
+
+def test_who_cannot_ask_is_named_and_the_others_are_told(synced: PairHost) -> None:
+    address = "IPv4_Destination_Address 169.254.254.6"
+    run = synced.sandbox.run
+    run("kill -KILL $(pgrep -o -f [p]air_watch.py); rm -f /run/conntrackd")
+    run(f"echo '{address}' >{SYNC}/tenant-gone.conf")  # there is no such namespace
+    said = run(f"{PAIR} resync-as standby 2>/dev/null", ok=False)
+    assert said == "failed tenant-gone\n"
+    assert sorted(set(FORGETS_AND_ASKS)) == sorted(set(run("cat /run/conntrackd").splitlines()))
 
 
 def test_one_that_is_busy_acknowledges_late_and_is_asked_all_the_same(synced: PairHost) -> None:

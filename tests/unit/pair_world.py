@@ -240,7 +240,7 @@ class Proxy:
 
         def has_ended() -> None:
             if epoch == self.resyncs:
-                self.decider.resync_has_ended("", silent, self.at())
+                self.decider.resync_has_ended("", silent, [], self.at())
 
         self.later(RESYNC_S, has_ended)
 

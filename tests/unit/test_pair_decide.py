@@ -137,10 +137,26 @@ def test_one_that_nobody_tells_asks_again() -> None:
     assert world.until(lambda: standby.resyncs == 1, 30), world.story()
     standby.drop_resync()  # it does not end by itself
     asked = standby.resyncs
-    standby.decider.resync_has_ended("the other one does not answer", [], world.now)
+    standby.decider.resync_has_ended("the other one does not answer", [], [], world.now)
     assert standby.decider.told()["alarms"] == ["does not know every connection yet"]
     assert world.until(world.can_fail_again, 10), world.story()
     assert standby.resyncs == asked + 1
+
+
+def test_where_one_tenant_is_not_told_the_others_are_not_forgotten() -> None:
+    world = World()
+    world.kill(1)
+    assert world.until(lambda: world.owner() == 0, 30), world.story()
+    world.boot(1)
+    standby = world.proxies[1]
+    assert world.until(lambda: standby.resyncs == 1, 30), world.story()
+    standby.drop_resync()
+    standby.decider.resync_has_ended("conntrackd does not run", [], ["tenant-beta"], world.now)
+    assert standby.decider.told()["alarms"] == ["does not know every connection of tenant-beta yet"]
+    world.resynced.clear()
+    assert world.until(world.can_fail_again, 10), world.story()
+    assert world.resynced == [(1, False, ("tenant-beta",))]
+    assert standby.decider.told()["alarms"] == []
 
 
 def test_a_standby_whose_link_is_broken_says_whose_connections_it_does_not_know() -> None:
