@@ -36,10 +36,11 @@ SETS_COUNT=yes
 # What containers begin is in a zone of connection tracking of its own, and so another connection than the same one of before.
 # What comes back, to addresses of the host's, is in none.
 readonly IN_ZONE=' ct original zone set 201'
-# Ahead of connection tracking, which knows addresses, but not who has sent what.
+# Ahead of connection tracking, which knows addresses, but not who has sent what; and of the joining of fragments (-400), which
+# are one packet where their addresses are the same, whatever bridge each came from.
 readonly CHAINS='
   chain prerouting {
-    type filter hook prerouting priority raw; policy accept;
+    type filter hook prerouting priority -450; policy accept;
     iifname "cw-*" jump from_containers
     iifname "mgre*" jump from_tunnels
   }

@@ -181,6 +181,51 @@ def test_a_container_does_not_pass_for_the_host(host: Sandbox) -> None:
     host.run("ip -n a1 addr del 10.0.0.3/32 dev eth0")
 
 
+# PART TO ID: half of a datagram from a1, as sent by anybody, or a whole one.
+HALVES = (
+    FORGE
+    + """
+def part(at, more, payload):
+    start = struct.pack("!BBHHHBB", 0x45, 0, 20 + len(payload), int(sys.argv[3]), more << 13 | at // 8, 64, 17)
+    between = ends("10.88.0.5", sys.argv[2])
+    return start + struct.pack("!H", checksum(start + b"\\0\\0" + between)) + between + payload
+def udp(length):
+    return struct.pack("!HHHH", 4444, 8082, 8 + length, 0)
+parts = {
+    "first": part(0, 1, udp(16) + b"of beta "),
+    "second": part(16, 0, b"of alpha"),
+    "whole": part(0, 0, udp(5) + b"whole"),
+}
+COPIES = 1
+send(parts[sys.argv[1]], sys.argv[2])
+"""
+)
+HEARER = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind((sys.argv[1], 8082))
+print("ready", flush=True)
+print(server.recv(9000).decode())
+"""
+
+
+@pytest.mark.parametrize(("forged", "genuine"), [("first", "second"), ("second", "first")])
+def test_another_tenants_fragments_are_joined_to_nobodys(host: Sandbox, forged: str, genuine: str) -> None:
+    """The kernel knows by their addresses alone which ones are of one datagram."""
+    for name in ("a1", "b1"):
+        knows_its_gateway(host, name)
+    end = [USER_ADDRESS, "7" if forged == "first" else "8"]
+    hearer = host.start([sys.executable, "-c", HEARER, USER_ADDRESS], "alpha")
+    assert hearer.stdout
+    assert hearer.stdout.readline() == "ready\n"
+    before = dropped(host)
+    host.run([sys.executable, "-c", HALVES, forged, *end], "b1")
+    assert dropped(host) > before
+    for what in (genuine, "whole"):
+        host.run([sys.executable, "-c", HALVES, what, *end], "a1")
+    assert hearer.stdout.read() == "whole\n"
+
+
 # An ICMP error (port unreachable) about a datagram that the host has sent to the platform.
 ERROR_OF_NOBODY = """
 import socket, struct, sys
