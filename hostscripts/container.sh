@@ -185,8 +185,9 @@ set_of() {
   printf ' }\n'
 }
 
-# Those that we made are in a group, by which they go when nobody wants them any more. Their MAC is fixed: a bridge's own would
-# be another one with each container that comes, and the others' neighbour entries would be wrong.
+# Those that we made are in a group, by which they go when nobody wants them any more. Who hung on one is cut off: what is no
+# port of a bridge is a way into the host itself, about which there is no rule here. Their MAC is fixed: a bridge's own would be
+# another one with each container that comes, and the others' neighbour entries would be wrong.
 bridges_are() {
   local learns=''
   [[ $(ip link help bridge 2>&1 || true) != *fdb_max_learned* ]] || learns="fdb_max_learned $MOST_MACS"
@@ -202,7 +203,8 @@ bridges_are() {
     | [$state.bridges[] | {bridge: .bridge | bridge, gateway: .gateway | network}] as $wanted
     | ([$links[] | select(.linkinfo.info_kind == "bridge") | {key: .ifname, value: .}] | from_entries) as $bridges
     | batch("";
-        [$bridges[] | select(marked and (.ifname | IN($wanted[].bridge) | not)) | "link del dev \(.ifname)"]),
+        [$bridges[] | select(marked and (.ifname | IN($wanted[].bridge) | not)) | .ifname as $gone
+          | ($links[] | select(.master == $gone) | "link set dev \(.ifname) down"), "link del dev \($gone)"]),
       ($wanted[] | .bridge as $bridge | .gateway as $gateway | $bridges[$bridge] as $link
         | [$link.addr_info[]? | select(.family == "inet") | "\(.local)/\(.prefixlen)"] as $addresses
         | batch("";

@@ -518,9 +518,12 @@ def test_a_tenant_that_comes_or_goes_leaves_others_connections_alone(own_host: S
     assert answer(host, "", USER_ADDRESS) == "alpha 10.0.0.3"
     assert "cw-beta" not in host.run("ip link; ip rule; ip route show table all; nft list ruleset")
     assert "201000002" not in host.run("ip rule; ip route show table all")
+    assert "UP" not in host.run("ip -br link show b1"), (
+        "what is on no bridge is a way into the host, by IPv6 too"
+    )
     host.apply("container", container_state(ALPHA, BETA))
     host.apply("routes", ROUTES)
-    host.run("ip link set b1 master cw-beta")
+    host.run("ip link set b1 master cw-beta up")
     assert answer(host, "b1", USER_ADDRESS) == "beta 10.0.1.3"
     talk.stdin.write("still here\n")
     talk.stdin.flush()
