@@ -60,7 +60,7 @@ connections_by_namespace() {
   fi
   for path in /run/netns/tenant-*; do
     [[ -e $path ]] || continue
-    count=$(nsenter --net="$path" -- cat "$file")
+    count=$(nsenter --net="$path" -- cat "$file") || continue # it may just be going, or somebody has unmounted it
     printf '%s"%s": {"count": %s, "limit": %s}' "$comma" "${path##*/}" "$count" "$limit"
     comma=', '
   done

@@ -49,6 +49,16 @@ def test_a_host_that_tracks_connections_itself_says_how_many(sandbox: Sandbox) -
     assert 0 < seen.connections[""].count < seen.connections[""].limit
 
 
+def test_a_name_without_a_namespace_takes_nothing_else_along(sandbox: Sandbox) -> None:
+    """Where somebody has unmounted it, or it is just going."""
+    proxy = PairHost(sandbox)
+    proxy.watch()
+    sandbox.run("touch /run/netns/tenant-aaa")
+    seen = host_seen(sandbox.run("bash -s 2>/dev/null", stdin=LOOK))
+    assert seen.pair is not None
+    assert seen.connections.keys() == {"tenant-alpha"}
+
+
 def test_a_silent_metadata_takes_nothing_else_along(sandbox: Sandbox) -> None:
     """Its alarms are wanted most then."""
     proxy = PairHost(sandbox)
