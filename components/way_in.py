@@ -54,7 +54,8 @@ def run_script(way: WayIn, script: str, *, within_s: float) -> Done:
     """
     said, status = bytearray(), _NO_STATUS
     with _logged_in(way) as transport, _hung_up_after(within_s, transport) as is_late:
-        with suppress(OSError, EOFError, paramiko.SSHException):  # no status then
+        lost = "the connection was lost"
+        try:
             channel = transport.open_session()
             channel.exec_command("sudo bash -s 2>&1")
             with suppress(OSError):  # one that ends before it took all of it says why
@@ -64,9 +65,11 @@ def run_script(way: WayIn, script: str, *, within_s: float) -> Done:
                 said += data
                 del said[:-MOST_SAID_BYTES]
             status = channel.recv_exit_status()
+        except Exception as error:  # whatever paramiko met in what the host sent; no status then
+            lost = f"{lost} ({printable(str(error))})" if str(error) else lost
         text = printable(said.decode(errors="replace")).strip()
         if status == _NO_STATUS:
-            why = f"not done within {within_s:g} s" if is_late.is_set() else "the connection was lost"
+            why = f"not done within {within_s:g} s" if is_late.is_set() else lost
             raise NoAnswerError(f"{way.host}: {why}; it said: {text or 'nothing'}")
         return Done(status=status, said=text)
 
@@ -107,7 +110,9 @@ def _logged_in(way: WayIn) -> Iterator[paramiko.Transport]:
                     "direct-tcpip", (way.host, way.port), ("127.0.0.1", 0), timeout=_CONNECT_S
                 )
             ours = _connect(ssh, way, way.host, sock)
-        except (OSError, EOFError, paramiko.SSHException) as error:
+        except RefusedError:
+            raise
+        except Exception as error:  # paramiko passes on whatever its reader met in what the host sent
             raise NoWayInError(f"{way.host}: {printable(str(error))}") from error
         yield ours
 

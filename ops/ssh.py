@@ -76,7 +76,7 @@ def connect(stream: Stream, host_id: str, login: Login) -> paramiko.SSHClient:
             f"{host_id} shows another host key than before",
             hint=f"somebody may stand in between; if you know better, remove it from {login.known_hosts}",
         ) from error
-    except (paramiko.SSHException, OSError, EOFError) as error:
+    except Exception as error:  # paramiko passes on whatever its reader met in what the host sent
         stream.close()
         raise OpsError(
             f"nobody may log in: {one_line(str(error))}", hint="is it the key of access.public_key?"
@@ -96,7 +96,9 @@ def run(
             out = all_of(channel.recv)
             err = all_of(channel.recv_stderr)
             status = channel.recv_exit_status()
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except OpsError:
+            raise
+        except Exception as error:  # likewise
             reason = (
                 f"no answer in {deadline_s:g} s"
                 if is_over()

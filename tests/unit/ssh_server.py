@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import subprocess
 import threading
 from contextlib import suppress
@@ -87,6 +88,10 @@ class SshServer:
                 transport.start_server(server=session)
             except (OSError, EOFError, paramiko.SSHException):  # the client does not like what it sees
                 transport.close()
+
+
+# A banner and a KEXINIT whose first list of names is no text (RFC 4253, 7.1: lengths, message, cookie, lists, padding).
+NO_TEXT = b"SSH-2.0-x\r\n" + struct.pack("!IBB16sI2s4s", 28, 4, 20, b"", 2, b"\xff\xfe", b"")
 
 
 class _Session(paramiko.ServerInterface):

@@ -17,7 +17,7 @@ from ops.errors import OpsError
 from ops.ssh import Login, connect
 from ops.stack import AwsStack
 from tests.unit import ops_pair as pair
-from tests.unit.ssh_server import USER, SshServer, make_key, private_text
+from tests.unit.ssh_server import NO_TEXT, USER, SshServer, make_key, private_text
 
 Json = Any
 KEY = make_key()
@@ -135,10 +135,13 @@ def test_what_a_host_says_cannot_steer_a_terminal(
     stack.close()
 
 
-def test_who_is_no_sshd_cannot_steer_a_terminal_either(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("greeting", [b"SSH-0.1-\x1b[2J\x9b\r\n", NO_TEXT])
+def test_who_is_no_sshd_cannot_steer_a_terminal_either(
+    greeting: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.sendall(b"SSH-0.1-\x1b[2J\x9b\r\n")
+        theirs.sendall(greeting)
         with pytest.raises(OpsError, match="nobody may log in") as told:
             connect(ours, "i-1", Login(user=USER))
     assert told.value.message.isprintable()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from components.way_in import (
     WayIn,
     run_script,
 )
-from tests.unit.ssh_server import USER, SshServer, private_text
+from tests.hostscripts.waiting import wait_until
+from tests.unit.ssh_server import NO_TEXT, USER, SshServer, private_text
 
 KEY = paramiko.RSAKey.generate(2048)
 
@@ -86,10 +88,18 @@ def test_a_host_that_takes_nobodys_command_is_given_up(
         run_script(way, "true\n", within_s=0.5)
 
 
-def test_a_host_that_is_lost_meanwhile(way: WayIn, server: SshServer) -> None:
-    threading.Timer(0.5, server.hang_up).start()
-    with pytest.raises(NoAnswerError, match="the connection was lost; it said: begun"):
-        run_script(way, "echo begun; exec sleep 20\n", within_s=10)
+def test_a_host_that_is_lost_meanwhile(way: WayIn, server: SshServer, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+
+    def hangs_up() -> None:
+        wait_until("it has begun", begun.exists)
+        time.sleep(0.5)  # what it said is on its way
+        server.hang_up()
+
+    with ThreadPoolExecutor() as others:
+        others.submit(hangs_up)
+        with pytest.raises(NoAnswerError, match="the connection was lost; it said: begun"):
+            run_script(way, f"echo begun; touch {begun}; exec sleep 20\n", within_s=20)
 
 
 def test_one_that_ends_before_it_took_all_of_the_script(way: WayIn) -> None:
@@ -113,6 +123,16 @@ def test_a_host_that_is_not_there(way: WayIn, server: SshServer) -> None:
     with pytest.raises(NoWayInError, match=r"127\.0\.0\.1: "):
         run_script(way, "true\n", within_s=10)
     server.__post_init__()
+
+
+def test_who_is_no_sshd(way: WayIn) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as others:
+        run = others.submit(run_script, replace(way, port=listener.getsockname()[1]), "true\n", within_s=10)
+        client, _ = listener.accept()
+        with client:
+            client.sendall(NO_TEXT)
+            with pytest.raises(NoWayInError, match=r"127\.0\.0\.1: "):
+                run.result()
 
 
 @pytest.mark.parametrize("key", ["no key at all", "other"])
