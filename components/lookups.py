@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 import pulumi
 import pulumi_aws as aws
 
+from components.asking_aws import NotSaidError, answer_of
 from components.host import Image
 from components.lookups_havip import havip_problems
 from components.plan import ExistingNetwork, Plan, TenantPlan
@@ -28,19 +29,15 @@ OTHER_WAYS = (
 NOT_THERE = ("InvalidSubnetID", "no matching EC2 Subnet found", "empty result", "couldn't find resource")
 
 
-class _NotSaidError(Exception):
-    """AWS has not answered what was asked."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
-
-
 def find_image(plan: Plan) -> Image:
-    """The plan's AMI, else the Debian 13 image of the day."""
+    """The plan's AMI, else the Debian 13 image of the day. Ends the program if AWS does not say which that is."""
     if plan.ami is not None:
         return Image(ami=plan.ami, pinned=True)
-    parameter = aws.ssm.get_parameter(name=DEBIAN_PARAMETER.format(architecture=plan.architecture))
+    name = DEBIAN_PARAMETER.format(architecture=plan.architecture)
+    try:
+        parameter = answer_of(lambda: aws.ssm.get_parameter(name=name), "ami", name, "ssm:GetParameter")
+    except NotSaidError as error:
+        raise pulumi.RunError(str(ConfigurationError([error.problem]))) from error
     return Image(ami=parameter.insecure_value, pinned=False)  # the same as `value`, which is marked secret
 
 
@@ -51,8 +48,13 @@ def with_chosen_subnets(plan: Plan) -> Plan:
     """
     if not any(isinstance(tenant.network, ExistingNetwork) for tenant in plan.tenants):
         return plan
-    account = aws.get_caller_identity().account_id
     tenants, problems = [], []
+    try:
+        account = answer_of(
+            aws.get_caller_identity, "region", plan.region, "sts:GetCallerIdentity"
+        ).account_id
+    except NotSaidError as error:
+        raise pulumi.RunError(str(ConfigurationError([error.problem]))) from error
     for position, tenant in enumerate(plan.tenants):
         if isinstance(tenant.network, ExistingNetwork):
             chosen, found = _choose(plan, f"tenants[{position}]", tenant, tenant.network, account)
@@ -76,12 +78,12 @@ def _choose(
         name = f"{key}.subnet_ids[{position}]" if several else f"{key}.subnet_id"
         try:
             found = list(_problems(plan, key, tenant, candidate, account))
-        except _NotSaidError as error:
+        except NotSaidError as error:
             # Not knowing is no reason to choose another one: a tenant that runs there would be moved.
-            return network, [replace(error.problem, key=name)]
+            return network, [_of_subnet(error.problem, key, name)]
         if not found:
             return candidate, []
-        problems += (replace(each, key=name) if each.key == f"{key}.subnet_id" else each for each in found)
+        problems += (_of_subnet(each, key, name) for each in found)
     if several:
         one_will_do = Problem(
             key=f"{key}.subnet_ids",
@@ -91,6 +93,10 @@ def _choose(
         )
         problems.insert(0, one_will_do)
     return replace(network, subnet_ids=network.subnet_ids[:1]), problems
+
+
+def _of_subnet(problem: Problem, key: str, name: str) -> Problem:
+    return replace(problem, key=name) if problem.key == f"{key}.subnet_id" else problem
 
 
 def _problems(
@@ -105,20 +111,19 @@ def _problems(
         )
         return
     try:
-        subnet = aws.ec2.get_subnet(id=network.subnet_id)
-    except Exception as error:  # the SDK has no narrower one
-        if not any(said in str(error) for said in NOT_THERE):
-            unknown = Problem(
-                key=f"{key}.subnet_id",
-                value=network.subnet_id,
-                rule=f"cannot be looked up: {error}",
-                way_out="run it again, with credentials that may ec2:DescribeSubnets",
-            )
-            raise _NotSaidError(unknown) from error
+        subnet = answer_of(
+            lambda: aws.ec2.get_subnet(id=network.subnet_id),
+            f"{key}.subnet_id",
+            network.subnet_id,
+            "ec2:DescribeSubnets",
+        )
+    except NotSaidError as error:
+        if not any(said in str(error.__cause__) for said in NOT_THERE):
+            raise
         yield Problem(
             key=f"{key}.subnet_id",
             value=network.subnet_id,
-            rule=f"account {account} finds no such subnet in {plan.region}: {error}",
+            rule=f"account {account} finds no such subnet in {plan.region}: {error.__cause__}",
             way_out=f"correct the id or the region; if it is in another account: {OTHER_WAYS}",
         )
         return

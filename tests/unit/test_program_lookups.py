@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pulumi
+import pulumi_aws as aws
 import pytest
 
 from tests.unit.program import ACCOUNT, LAB_SINGLE, Configuration, become_pair, run_stack
 from tests.unit.program_rules import VPC
 from tests.unit.program_rules_pair import RESERVATION
-from tests.unit.pulumi_mocks import Graph
+from tests.unit.pulumi_mocks import CallFailedError, Graph
 
 SUBNET = "subnet-0123456789abcdef0"
 USER_VPC = "vpc-0123456789abcdef0"
@@ -253,6 +256,39 @@ def test_a_subnet_that_is_not_there_is_refused() -> None:
         pulumi.RunError, match=r"finds no such subnet in us-east-1: .*InvalidSubnetID\.NotFound"
     ):
         run_stack(LAB_SINGLE, change=use_existing_network, subnets={})
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "said"),
+    [
+        (
+            aws.ssm,
+            "get_parameter",
+            "ami: /aws/service/debian/release/13/latest/amd64\n    cannot be looked up: Denied",
+        ),
+        (aws, "get_caller_identity", "region: us-east-1\n    cannot be looked up: Denied"),
+        (
+            aws.ec2,
+            "get_network_interfaces",
+            "tenants[0].havip: 172.16.101.100\n    cannot be looked up: Denied",
+        ),
+    ],
+)
+def test_what_aws_does_not_say_is_one_clear_problem(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, function: str, said: str
+) -> None:
+    def refuses(**_: object) -> None:
+        raise CallFailedError("Denied")
+
+    def change(configuration: Configuration) -> None:
+        use_existing_network(configuration)
+        become_pair(configuration)
+
+    monkeypatch.setattr(module, function, refuses)
+    with pytest.raises(pulumi.RunError, match="1 problem") as refusal:
+        run_stack(LAB_SINGLE, change=change, subnets={SUBNET: FOUND})
+    assert said in str(refusal.value)
+    assert "credentials that may " in str(refusal.value)
 
 
 def test_everything_is_asked_before_anything_is_made() -> None:
