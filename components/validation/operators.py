@@ -83,16 +83,20 @@ def _elsewhere(draft: Draft, operators: list[At[IPv4Network]]) -> Iterator[Probl
             if network.key in ours and other.key not in ours and network.key not in told:
                 told.add(network.key)
                 yield network.problem(
-                    f"overlaps {other.key}, which is {other.value}: hosts send their answers into the tenant's "
-                    "network, so that nobody could log in from there",
-                    f"{_WAY_OUT}, and none of a tenant's network",
+                    f"overlaps {other.key}, which is {other.value}: hosts send their answers to that, so that "
+                    "nobody could log in from there",
+                    f"{_WAY_OUT}, and none of a tenant's network or of containers",
                 )
 
 
 def _behind_tunnels(draft: Draft) -> Iterator[At[IPv4Network]]:
-    """What a func host sends into a tunnel, and where a user instance sends what is its own VPC's."""
+    """What a func host sends into a tunnel or to its containers, and a user instance to its own VPC."""
     for tenant in draft.each("tenants"):
         for key in ("create.vpc_cidr", "overlay.cidr"):
             if network := draft.at(f"{tenant}.{key}", IPv4Network):
                 yield network
         yield from draft.all_at(f"{tenant}.cidrs", IPv4Network)
+        if network := draft.at(f"{tenant}.container_cidr", IPv4Network):
+            yield network
+    if network := draft.at("func_hosts.pod_cidr", IPv4Network):
+        yield network
