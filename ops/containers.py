@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import shlex
 from enum import StrEnum
+from ipaddress import IPv4Network, collapse_addresses
 from typing import Any
 
 import yaml
@@ -23,6 +24,7 @@ Json = dict[str, Any]
 CNI_VERSION = "1.0.0"
 AGENT = "ip-masq-agent"
 AGENT_IMAGE = "registry.k8s.io/networking/ip-masq-agent:v2.8.0"
+AGENT_RANGES = 64  # with more its configuration is refused, whole (its --max-cidrs)
 
 
 class Runtime(StrEnum):
@@ -107,9 +109,15 @@ def kubernetes(outputs: Outputs) -> str:
     # Its defaults leave all of RFC 1918 alone, tenants' networks too. These ranges are never a tenant's network; what
     # hangs on a tenant's bridge gets its address from us.
     bridges = sorted(each.containers.cidr for each in outputs.tenants.values() if each.containers)
-    left_alone = dict.fromkeys([outputs.plan.pod_cidr, outputs.plan.platform_cidr, *bridges])
+    ranges = map(IPv4Network, (outputs.plan.pod_cidr, outputs.plan.platform_cidr, *bridges))
+    left_alone = [str(network) for network in collapse_addresses(ranges)]
+    if len(left_alone) > AGENT_RANGES:
+        raise OpsError(
+            f"{AGENT} takes {AGENT_RANGES} ranges, and these are {len(left_alone)}",
+            hint="give tenants container_cidrs that lie side by side, such as /24s of one /16",
+        )
     settings = {
-        "nonMasqueradeCIDRs": list(left_alone),
+        "nonMasqueradeCIDRs": left_alone,
         "masqLinkLocal": False,
         "resyncInterval": "60s",
     }

@@ -56,7 +56,7 @@ def test_kubernetes_leaves_alone_what_is_no_tenants_network_and_no_more() -> Non
     text = configuration(outputs(pod_cidr="10.244.0.0/16"), Runtime.KUBERNETES, None)
     config_map, daemon_set = yaml.safe_load_all(text)
     settings = yaml.safe_load(config_map["data"]["config"])
-    assert settings["nonMasqueradeCIDRs"] == ["10.244.0.0/16", PLATFORM, "10.88.0.0/24"]
+    assert sorted(settings["nonMasqueradeCIDRs"]) == sorted(["10.244.0.0/16", PLATFORM, "10.88.0.0/24"])
     (volume,) = daemon_set["spec"]["template"]["spec"]["volumes"]
     assert volume["configMap"]["name"] == config_map["metadata"]["name"] == "ip-masq-agent"
     assert volume["configMap"]["items"] == [{"key": "config", "path": "ip-masq-agent"}]
@@ -68,6 +68,24 @@ def test_kubernetes_leaves_alone_what_is_no_tenants_network_and_no_more() -> Non
         "privileged": False,
         "capabilities": {"add": ["NET_ADMIN", "NET_RAW"]},
     }
+
+
+def with_bridges(*cidrs: str) -> Outputs:
+    data = ops_pair.outputs_json()
+    data["plan"] |= {"pod_cidr": "10.244.0.0/16", "platform_cidr": PLATFORM}
+    one = data["tenants"]["alpha"]
+    data["tenants"] = {f"t{n}": one | {"containers": ALPHA | {"cidr": cidr}} for n, cidr in enumerate(cidrs)}
+    return parse_outputs(data, "a stack")
+
+
+def test_kubernetes_agent_takes_no_more_than_64_ranges() -> None:
+    """And with more masquerades nothing, which only its log says."""
+    side_by_side = with_bridges(*(f"100.64.{n}.0/24" for n in range(256)))
+    assert "100.64.0.0/16" in configuration(side_by_side, Runtime.KUBERNETES, None)
+    most = [f"100.64.{2 * n}.0/24" for n in range(63)]
+    assert most[61] in configuration(with_bridges(*most[:62]), Runtime.KUBERNETES, None)
+    with pytest.raises(OpsError, match="takes 64 ranges, and these are 65"):
+        configuration(with_bridges(*most), Runtime.KUBERNETES, None)
 
 
 @pytest.mark.parametrize(
