@@ -88,7 +88,7 @@ def tunnel_state(plan: Plan, host: HostPlan) -> TunnelState:
             tunnels += [_sync_tunnel(host, peer, tenant) for tenant in tenants]
     else:
         local = host.address
-        tunnels = [_func_tunnel(plan, host, tenant) for tenant in plan.tenants]
+        tunnels = [_func_tunnel(plan, host, tenant) for tenant in plan.tenants_by_index]
     return {
         "own": str(host.address),
         "local": str(local),
@@ -202,7 +202,7 @@ def container_state(plan: Plan, host: HostPlan) -> ContainerState:
                 "device": tenant.tunnel_device,
                 "source": str(tenant.func_overlay_addresses[host.index]),
             }
-            for tenant in plan.tenants
+            for tenant in plan.tenants_by_index
         ],
         "bridges": [
             {
@@ -213,7 +213,7 @@ def container_state(plan: Plan, host: HostPlan) -> ContainerState:
                 "device": tenant.tunnel_device,
                 "destinations": _destinations(tenant),
             }
-            for tenant in plan.tenants
+            for tenant in plan.tenants_by_index
             if (gateway := container_gateway(tenant)) is not None
         ],
     }
@@ -234,7 +234,7 @@ def routes_state(plan: Plan, host: HostPlan) -> RoutesState:
                 "bridge": None if tenant.container_cidr is None else tenant.bridge,
                 "containers": None if tenant.container_cidr is None else str(tenant.container_cidr),
             }
-            for tenant in plan.tenants
+            for tenant in plan.tenants_by_index
         ]
     }
 
@@ -296,7 +296,7 @@ def _proxy_tunnel(plan: Plan, tenant: TenantPlan) -> Tunnel:
 
 
 def _destinations(tenant: TenantPlan) -> list[str]:
-    return [str(cidr) for cidr in tenant.cidrs]
+    return [str(cidr) for cidr in sorted(tenant.cidrs)]
 
 
 def _user_eni_address(tenant: TenantPlan, proxy: HostPlan) -> str | None:

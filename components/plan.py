@@ -336,8 +336,13 @@ class Plan:
         return next(pair for pair in self.pairs if pair.number == number)
 
     def tenants_of(self, pair: int) -> tuple[TenantPlan, ...]:
-        """Those that the pair of this number serves."""
-        return tuple(tenant for tenant in self.tenants if tenant.pair == pair)
+        """Those that the pair of this number serves, by index."""
+        return tuple(tenant for tenant in self.tenants_by_index if tenant.pair == pair)
+
+    @property
+    def tenants_by_index(self) -> tuple[TenantPlan, ...]:
+        """As hosts are told of them: their order in the stack file means nothing, and another one is no change."""
+        return tuple(sorted(self.tenants, key=lambda tenant: tenant.index))
 
     def remote_of(self, tenant: TenantPlan) -> IPv4Address:
         """Where func hosts send a tenant's tunnel packets."""

@@ -353,7 +353,7 @@ def test_both_ends_of_every_tunnel_agree(config: dict[str, object]) -> None:
     plan = make_plan(load_settings(config), "test")
     host = plan.func_hosts[-1]
     states = {pair.number: tunnel_state(plan, pair.proxies[0]) for pair in plan.pairs}
-    for tunnel, tenant in zip(tunnel_state(plan, host)["tunnels"], plan.tenants, strict=True):
+    for tunnel, tenant in zip(tunnel_state(plan, host)["tunnels"], plan.tenants_by_index, strict=True):
         there = states[tenant.pair]
         assert tunnel["remote"] == there["local"]
         (far,) = [each for each in there["tunnels"] if each["key"] == tunnel["key"]]

@@ -231,17 +231,32 @@ def test_a_second_tenant_leaves_the_first_ones_resources_alone() -> None:
     }
 
 
+def on_the_same_pair(configuration: Configuration) -> None:
+    """With a second tenant."""
+    become_pair(configuration)
+    configuration["causeway:proxy"].pop("tenants_per_pair", None)
+    (alpha,) = configuration["causeway:tenants"]
+    overlay = {"cidr": "10.0.1.0/24", "proxy": "10.0.1.4", "first_func": "10.0.1.3"}
+    beta = {**alpha, "name": "beta", "index": 2, "overlay": overlay, "container_cidr": "10.88.1.0/24"}
+    configuration["causeway:tenants"].append(beta)
+
+
+def test_the_order_of_tenants_and_of_their_networks_means_nothing() -> None:
+    def two(configuration: Configuration) -> None:
+        on_the_same_pair(configuration)
+        configuration["causeway:tenants"][1]["cidrs"] = ["172.16.101.0/24", "172.16.7.0/24"]
+
+    def the_other_way_round(configuration: Configuration) -> None:
+        two(configuration)
+        configuration["causeway:tenants"].reverse()
+        configuration["causeway:tenants"][0]["cidrs"].reverse()
+
+    one, other = run_stack(LAB_SINGLE, change=two), run_stack(LAB_SINGLE, change=the_other_way_round)
+    assert one.resources == other.resources
+
+
 def test_a_tenant_that_comes_or_goes_changes_no_right_in_place() -> None:
     """A right that goes while the proxy still claims has the pair change sides; what is removed goes last of all."""
-
-    def on_the_same_pair(configuration: Configuration) -> None:
-        become_pair(configuration)
-        configuration["causeway:proxy"].pop("tenants_per_pair", None)
-        (alpha,) = configuration["causeway:tenants"]
-        overlay = {"cidr": "10.0.1.0/24", "proxy": "10.0.1.4", "first_func": "10.0.1.3"}
-        beta = {**alpha, "name": "beta", "index": 2, "overlay": overlay, "container_cidr": "10.88.1.0/24"}
-        configuration["causeway:tenants"].append(beta)
-
     one, two = graph_of(LAB_PAIR), run_stack(LAB_SINGLE, change=on_the_same_pair)
     assert not {key for key in changed(one, two) if key.startswith(POLICY)}
     assert {key.split("::")[1] for key in two.of_type(POLICY).keys() - one.resources.keys()} == {
