@@ -50,6 +50,7 @@ def planned_path(plan: Plan, tenant: TenantPlan) -> Path:
         havip=tenant.havip,
         func_addresses={host.name: tenant.func_overlay_addresses[host.index] for host in plan.func_hosts},
         container_cidr=tenant.container_cidr,
+        bridge=None if tenant.container_cidr is None else tenant.bridge,
     )
 
 
@@ -107,6 +108,8 @@ def _of_path(was: Path, now: Path) -> Iterator[str]:
     if was.container_cidr not in (None, now.container_cidr):
         change = f"{was.container_cidr} → {now.container_cidr or 'none'}"
         yield f"those of its containers are cut, as their range changes, {change}; attach them anew"
+    elif was.bridge not in (None, now.bridge):
+        yield f"those of its containers are cut, as its bridge changes, {was.bridge} → {now.bridge}; attach them anew"
 
 
 def _of_pods(was: Path, now: Path) -> Iterator[str]:

@@ -6,6 +6,7 @@ another.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -211,8 +212,8 @@ class TenantPlan:
 
     @property
     def bridge(self) -> str:
-        """The bridge on func hosts that says whose a container is: `cw-NAME` where that fits, else `cw-INDEX`."""
-        return bridge_name(self.name, self.index)
+        """The bridge on func hosts that says whose a container is."""
+        return bridge_name(self.name)
 
     @property
     def routing_table(self) -> int:
@@ -354,10 +355,15 @@ class Plan:
         return next((other for other in pair.proxies if other.name != proxy.name), None)
 
 
-def bridge_name(name: str, index: int) -> str:
-    """Of the bridge that a tenant's containers hang on."""
+def bridge_name(name: str) -> str:
+    """Of the bridge that a tenant's containers hang on: `cw-NAME`, or the start of a longer name and of its SHA-256.
+
+    Nobody else's ever after: what still hangs on it, or is started there, was this tenant's. An index is given again.
+    """
     by_name = f"cw-{name}"
-    return by_name if len(by_name) <= BRIDGE_NAME_BYTES else f"cw-{index}"
+    if len(by_name) <= BRIDGE_NAME_BYTES:
+        return by_name
+    return f"cw-{name[:6]}-{hashlib.sha256(name.encode()).hexdigest()[:5]}"
 
 
 def container_gateway(tenant: TenantPlan) -> IPv4Interface | None:

@@ -36,8 +36,8 @@ class Path:
 
     `network`: its name; None if it was not said. `own_cidrs`: those of `cidrs` that no other tenant has a part of:
     pods reach these alone. `eni_addresses`: by proxy, but for those that AWS is to choose.
-    `vpc`, `subnet`: of a network that the stack made. `func_addresses`: in the overlay, by func host. `container_cidr`:
-    None without containers.
+    `vpc`, `subnet`: of a network that the stack made. `func_addresses`: in the overlay, by func host. `container_cidr`
+    and `bridge`: None without containers.
     """
 
     network: str | None
@@ -49,6 +49,7 @@ class Path:
     havip: IPv4Address | None
     func_addresses: Mapping[str, IPv4Address]
     container_cidr: IPv4Network | None
+    bridge: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +177,7 @@ def _path(tenant: Mapping[str, Any]) -> Path:
         havip=None if havip is None else IPv4Address(havip),
         func_addresses={host: IPv4Address(address) for host, address in addresses.items()},
         container_cidr=None if containers is None else IPv4Network(containers["cidr"]),
+        bridge=None if containers is None else containers["bridge"],
     )
 
 

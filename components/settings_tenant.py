@@ -115,7 +115,7 @@ class Tenant(Group):
     container_cidr: Annotated[IPv4Network, NETWORK] | None = Field(
         default=None,
         description="Its containers on func hosts have addresses of this range, the same on every host, and hang on "
-        "the bridge cw-NAME there (cw-INDEX, if the name is longer than 12 characters), which has the first one. "
-        "Nothing else may use it; a /20 at widest. Absent: the tenant has no containers.",
+        "the bridge cw-NAME there (of a name longer than 12 characters the first 6, and 5 of its SHA-256), which has "
+        "the first one. Nothing else may use it; a /20 at widest. Absent: the tenant has no containers.",
         examples=["10.88.0.0/24"],
     )

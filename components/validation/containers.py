@@ -33,14 +33,14 @@ def _size(range_: At[IPv4Network]) -> Iterator[Problem]:
 
 
 def _bridge(draft: Draft, tenant: str, bridges: dict[str, str]) -> Iterator[Problem]:
-    """One is called by the tenant's name, another may be by its index."""
-    name, index = draft.at(f"{tenant}.name", str), draft.at(f"{tenant}.index", int)
-    if not name or not index:
+    """One is called by the tenant's name, another by a part of its own, which may be the same."""
+    name = draft.at(f"{tenant}.name", str)
+    if not name:
         return
-    bridge = bridge_name(name.value, index.value)
+    bridge = bridge_name(name.value)
     other = bridges.setdefault(bridge, tenant)
     if other != tenant and draft.anything_at(f"{other}.name").value != name.value:
         yield name.problem(
             f"makes the bridge {bridge} on func hosts, which {other} has already",
-            "give one of the two another name, or another index",
+            "give one of the two another name",
         )

@@ -137,6 +137,15 @@ def test_a_preview_says_what_is_cut_or_pauses(said: Said, stack: str, change: Ch
     assert said(stack, change) == [cut]
 
 
+def test_containers_whose_bridge_gets_another_name_are_named(said: Said) -> None:
+    """As it was by the index where the name is long."""
+    before = copy.deepcopy(graph_of(LAB_PAIR).outputs)
+    before["tenants"]["alpha"]["containers"]["bridge"] = "cw-1"
+    assert said(LAB_PAIR, lambda _: None, before) == [
+        "alpha: those of its containers are cut, as its bridge changes, cw-1 → cw-alpha; attach them anew"
+    ]
+
+
 def test_pods_whose_range_goes_are_named(said: Said) -> None:
     before = copy.deepcopy(graph_of(LAB_PAIR).outputs)
     before["plan"]["pod_cidr"] = "10.244.0.0/16"

@@ -285,7 +285,7 @@ def test_containers_of_a_func_host() -> None:
         "bridges": [
             {
                 "tenant": "customer-number-two",
-                "bridge": "cw-2",
+                "bridge": "cw-custom-5915d",
                 "cidr": "10.88.1.0/24",
                 "gateway": "10.88.1.1/24",
                 "device": "mgre2",
@@ -295,7 +295,7 @@ def test_containers_of_a_func_host() -> None:
     }
     alpha, beta = routes_state(plan, plan.func_hosts[1])["routes"]
     assert (alpha["bridge"], alpha["containers"]) == (None, None)
-    assert (beta["bridge"], beta["containers"]) == ("cw-2", "10.88.1.0/24")
+    assert (beta["bridge"], beta["containers"]) == ("cw-custom-5915d", "10.88.1.0/24")
     config["tenants"][1]["name"] = "twelve-bytes"
     assert make_plan(load_settings(config), "test").tenants[1].bridge == "cw-twelve-bytes"
 
