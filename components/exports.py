@@ -129,7 +129,12 @@ def _created(network: CreatedNetwork | ExistingNetwork) -> dict[str, str] | None
 
 
 def _user_eni(eni: UserEni) -> dict[str, object]:
-    return {"id": eni.eni_id, "mac": eni.mac_address, "private_address": eni.private_ip}
+    return {
+        "id": eni.eni_id,
+        "mac": eni.mac_address,
+        "private_address": eni.private_ip,
+        "made_for": eni.made_for,
+    }
 
 
 def _user_instance(tenant: TenantPlan) -> dict[str, str] | None:

@@ -35,7 +35,8 @@ class Path:
     """What a tenant's open connections stand on.
 
     `network`: its name; None if it was not said. `own_cidrs`: those of `cidrs` that no other tenant has a part of:
-    pods reach these alone. `eni_addresses`: by proxy, but for those that AWS is to choose.
+    pods reach these alone. `eni_addresses`: by proxy, but for those that AWS is to choose;
+    `enis_made_for`: likewise, what each was made for (`components.user_eni`), as far as it was said.
     `vpc`, `subnet`: of a network that the stack made. `func_addresses`: in the overlay, by func host. `container_cidr`
     and `bridge`: None without containers.
     """
@@ -46,6 +47,7 @@ class Path:
     cidrs: tuple[IPv4Network, ...]
     own_cidrs: tuple[IPv4Network, ...]
     eni_addresses: Mapping[str, IPv4Address]
+    enis_made_for: Mapping[str, str] = field(default_factory=dict)
     havip: IPv4Address | None
     func_addresses: Mapping[str, IPv4Address]
     container_cidr: IPv4Network | None
@@ -174,6 +176,7 @@ def _path(tenant: Mapping[str, Any]) -> Path:
         cidrs=tuple(IPv4Network(cidr) for cidr in tenant["cidrs"]),
         own_cidrs=tuple(IPv4Network(cidr) for cidr in tenant.get("own_cidrs", ())),  # since there are pods
         eni_addresses={proxy: IPv4Address(eni["private_address"]) for proxy, eni in enis.items()},
+        enis_made_for={proxy: eni["made_for"] for proxy, eni in enis.items() if "made_for" in eni},
         havip=None if havip is None else IPv4Address(havip),
         func_addresses={host: IPv4Address(address) for host, address in addresses.items()},
         container_cidr=None if containers is None else IPv4Network(containers["cidr"]),

@@ -9,7 +9,10 @@ import pulumi
 import pulumi_aws as aws
 
 from components.plan import HostPlan, TenantPlan
+from components.previous import Path
 from components.tags import tagged
+
+CHOSEN = "chosen by AWS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +25,21 @@ class UserEniArgs:
     proxy: HostPlan
     instance_id: pulumi.Input[str]
     reserved: Sequence[pulumi.Resource]  # addresses that AWS must not choose for it
+    was: Path | None  # of the tenant, before this update
     any_source: bool  # whether packets may leave it with addresses that AWS does not have at it
     tags: Mapping[str, str]
+
+
+def made_for(tenant: TenantPlan, proxy: HostPlan, was: Path | None) -> str:
+    """The address that its setting names, or that there is none. Another one takes another interface.
+
+    One that has got the address already, or shall keep what it has, goes on as what it was made for.
+    """
+    wanted = tenant.user_eni_addresses[proxy.side]
+    is_there = was is not None and was.network == tenant.network.name and proxy.name in was.enis_made_for
+    if was is not None and is_there and wanted in (None, was.eni_addresses[proxy.name]):
+        return was.enis_made_for[proxy.name]
+    return CHOSEN if wanted is None else str(wanted)
 
 
 class UserEni(pulumi.ComponentResource):
@@ -33,6 +49,7 @@ class UserEni(pulumi.ComponentResource):
     Addresses that come and go by API calls are left alone.
     """
 
+    made_for: str
     eni_id: pulumi.Output[str]
     arn: pulumi.Output[str]
     mac_address: pulumi.Output[str]
@@ -41,6 +58,7 @@ class UserEni(pulumi.ComponentResource):
     def __init__(self, name: str, args: UserEniArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("causeway:proxy:UserEni", name, None, opts)
         self._name, self._args = name, args
+        self.made_for = made_for(args.tenant, args.proxy, args.was)
         eni = self._make_eni(name, args)
         self.eni_id, self.arn = eni.id, eni.arn
         self.mac_address, self.private_ip = eni.mac_address, eni.private_ip
@@ -67,7 +85,7 @@ class UserEni(pulumi.ComponentResource):
                 # The provider would unassign every address that the program does not name.
                 ignore_changes=["private_ips", "private_ips_count", "private_ip_lists"],
                 # So another primary address, which needs another interface, has to be noticed here.
-                replacement_trigger=str(address) if address else "chosen by AWS",
+                replacement_trigger=self.made_for,
             ),
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import ModuleType
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -233,6 +235,33 @@ def test_a_subnet_among_the_stacks_own_networks_is_refused(cidr: str, other: str
     with pytest.raises(pulumi.RunError, match=r"1 problem") as refusal:
         run_stack(LAB_SINGLE, change=leave_address_to_aws, subnets={SUBNET: {**FOUND, "cidrBlock": cidr}})
     assert f"tenants[0].subnet_id: {SUBNET}\n    is {cidr}, which overlaps {other}" in str(refusal.value)
+
+
+ENI = "aws:ec2/networkInterface:NetworkInterface::proxy-0-user1-eni"
+
+
+def with_address(address: str | None, previous: Mapping[str, Any] | None = None) -> Graph:
+    def change(configuration: Configuration) -> None:
+        use_existing_network(configuration)
+        (tenant,) = configuration["causeway:tenants"]
+        del tenant["user_eni_address"]
+        if address is not None:
+            tenant["user_eni_address"] = address
+
+    subnets = {SUBNET: {**FOUND, "cidrBlock": "172.31.0.0/16"}}
+    return run_stack(LAB_SINGLE, change=change, subnets=subnets, previous=previous)
+
+
+@pytest.mark.parametrize("first", [None, "172.31.7.7"])
+def test_an_eni_is_another_one_only_for_an_address_that_it_has_not(first: str | None) -> None:
+    """Naming the one that AWS chose is no change, nor is to name none any more."""
+    made = with_address(first)
+    has = made.outputs["tenants"]["alpha"]["user_enis"]["proxy-0"]["private_address"]
+    for address in (has, None):
+        again = with_address(address, made.outputs)
+        assert again.resources[ENI]["replacementTrigger"] == made.resources[ENI]["replacementTrigger"]
+    other = with_address("172.31.9.9", made.outputs)
+    assert other.resources[ENI]["replacementTrigger"] == "172.31.9.9"
 
 
 def test_a_subnet_without_ipv4_is_refused() -> None:
