@@ -2,7 +2,7 @@
 SHELL := /usr/bin/env bash
 PYTHON := .venv/bin/python
 
-.PHONY: help setup lab down test check unit e2e pair drill-figures bench lock schema clean
+.PHONY: help setup lab down test check unit kernel e2e pair drill-figures bench lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -18,11 +18,14 @@ down: ## Take the lab down; leaves nothing behind
 
 test: check e2e ## Everything: checks, unit tests, end to end in the lab
 
-check: setup ## Format, lint, types, shellcheck, unit tests; about two minutes when warm
+check: setup ## Format, lint, types, shellcheck, unit tests; a minute and a half when warm
 	@tools/check.sh
 
 unit: setup ## The fast tests alone
 	@$(PYTHON) -m pytest -q -n auto --dist worksteal -m "not lab and not slow" tests/unit tests/hostscripts
+
+kernel: setup ## The host scripts on this machine's kernel, in namespaces of their own (six minutes)
+	@$(PYTHON) -m pytest -q -n 4 --dist worksteal -m slow tests/hostscripts
 
 e2e: setup ## The tests with real guests, and then three drills
 	@tools/e2e.sh

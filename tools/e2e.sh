@@ -14,13 +14,19 @@ pytest=(.venv/bin/python -m pytest -q "$@")
 shopt -s nullglob
 forking=(tests/lab/test_{fabric,metadata,machine}_*.py)
 others=("${forking[@]}" tests/lab/test_{drill,pair,pair_full,pair_isolation,pair_tenant,pair_tenants,tunnels}.py)
-kernel=(tests/hostscripts/test_{pair,sync,tenants_change,told}.py)
 
 # With -k a lane may have nothing to run: pytest's 5.
 ran() { "$@" || (($? == 5)); }
 
+forks() {
+  local failed=0
+  ran "${pytest[@]}" "${forking[@]}" || failed=1
+  ran "${pytest[@]}" tests/hostscripts -m slow || failed=1
+  return "$failed"
+}
+
 said=$(mktemp)
-ran "${pytest[@]}" "${forking[@]}" "${kernel[@]}" >"$said" 2>&1 &
+forks >"$said" 2>&1 &
 lane=$!
 trap 'kill "$lane" 2>/dev/null || true; rm -f "$said"' EXIT
 

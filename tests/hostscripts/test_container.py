@@ -30,6 +30,8 @@ from tests.hostscripts.sandbox import Sandbox
 from tests.hostscripts.tenant_network import UDP_SERVER, UDP_TALKER
 from tests.hostscripts.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 PING = """
 import socket, sys
 raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)

@@ -23,6 +23,8 @@ from tests.hostscripts.tenant_network import (
 )
 from tests.hostscripts.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def path(shared_sandbox: Sandbox) -> Sandbox:

@@ -13,6 +13,8 @@ import pytest
 from tests.hostscripts.container_network import route
 from tests.hostscripts.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 APPLY = ("env", "CAUSEWAY_PATH=/run/stubs:/usr/sbin:/usr/bin:/sbin:/bin", "/run/root/opt/causeway/apply")
 # A veth's neighbours have MACs where a GRE device's have addresses: 192.168.80.8 is 02:00:c0:a8:50:08.
 IP = r"""#!/bin/bash

@@ -9,6 +9,8 @@ import pytest
 from tests.hostscripts.sandbox import Sandbox
 from tests.hostscripts.tenant_network import MAC, USER_ENI, metadata, nic_is_plugged, tenants
 
+pytestmark = pytest.mark.slow
+
 
 def addresses(sandbox: Sandbox, namespace: str = "tenant-alpha", device: str = "user1") -> list[str]:
     """IPv4 addresses of a device."""

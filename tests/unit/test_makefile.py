@@ -44,6 +44,10 @@ def test_make_test_runs_every_test_there_is_after_the_checks() -> None:
     scripts = "".join((PROJECT / script).read_text() for script in everything.splitlines())
     run = set(re.findall(r"tests/\w+\b", scripts))
     assert {f"tests/{file.parent.name}" for file in PROJECT.glob("tests/**/test_*.py")} <= run
+    assert '-m "not lab and not slow" tests/unit tests/hostscripts\n' in scripts
+    assert '"${pytest[@]}" tests/hostscripts -m slow ' in scripts
+    slow = [file for file in PROJECT.glob("tests/**/test_*.py") if "mark.slow" in file.read_text()]
+    assert {file.parent.name for file in slow} - {"unit"} == {"hostscripts"}
 
 
 def test_what_is_left_out_of_the_lanes_runs_at_their_end_or_with_make_pair() -> None:
