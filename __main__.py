@@ -81,6 +81,7 @@ export_stack(
     access=access,
     hosts=(*func_fleet.hosts, *proxies.hosts, *user_instances.hosts.values()),
     user_enis=proxies.user_enis,
+    made_from=proxies.made_from,
     redundancy=proxies.redundancy,
     api_endpoint=proxies.api_endpoint,
     tunnel=known_as(previous.tunnel, plan.tunnel, func_fleet.tunnels),

@@ -44,26 +44,29 @@ def export_stack(
     access: OperatorAccess,
     hosts: Sequence[Host],
     user_enis: Mapping[str, Mapping[str, UserEni]],
+    made_from: Mapping[str, str],
     redundancy: pulumi.Input[str],
     tunnel: pulumi.Input[str],
     api_endpoint: pulumi.Input[str] | None,
     told: Mapping[str, Digests],
 ) -> None:
-    """Export everything. `user_enis`: by proxy, then by tenant.
+    """Export everything. `user_enis`: by proxy, then by tenant. `made_from`: by proxy.
 
     `redundancy`, `tunnel` and `api_endpoint`: each once it is what the plan says.
     """
     pulumi.export("schema_version", SCHEMA_VERSION)
     everyone = [*hosts, *([access.bastion] if access.bastion else ())]
-    pulumi.export("hosts", {host.plan.name: _host(host, access) for host in everyone})
+    pulumi.export("hosts", {host.plan.name: _host(host, access, made_from) for host in everyone})
     pulumi.export("tenants", {tenant.name: _tenant(plan, tenant, user_enis) for tenant in plan.tenants})
     pulumi.export("plan", _plan(plan, image, redundancy, tunnel, api_endpoint))
     pulumi.export("access", _access(plan, access))
     pulumi.export("told", told)
 
 
-def _host(host: Host, access: OperatorAccess) -> dict[str, object]:
+def _host(host: Host, access: OperatorAccess, made_from: Mapping[str, str]) -> dict[str, object]:
+    of_a_proxy = {"made_from": made_from[host.plan.name]} if host.plan.name in made_from else {}
     return {
+        **of_a_proxy,
         "role": host.plan.role.value,
         "instance_id": host.instance_id,
         "instance_type": host.plan.instance_type,

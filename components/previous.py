@@ -62,6 +62,7 @@ class Machine:
     address: IPv4Address
     instance_type: str
     image: str
+    made_from: str | None = None  # of a proxy, as `components.replacement` says it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,4 +191,5 @@ def _machine(host: Mapping[str, Any]) -> Machine:
         address=IPv4Address(host["private_address"]),
         instance_type=host["instance_type"],
         image=host["image"],
+        made_from=host.get("made_from"),
     )

@@ -20,7 +20,7 @@ from components.plan import HostPlan, PairPlan, Plan, TenantPlan
 from components.previous import Previous, known_as
 from components.proxy_pair import ProxyPair, ProxyPairArgs
 from components.proxy_states import ProxyInterfaces, digest_output, proxy_states
-from components.replacement import Replacements
+from components.replacement import Replacements, made_from
 from components.tags import tagged
 from components.tunnel_change import pauses
 from components.turn import Turn, TurnArgs
@@ -79,6 +79,7 @@ class Proxies(pulumi.ComponentResource):
     # Of each pair's first proxy the tunnels: the far end of every func host's, before there are two and after. In a run
     # in which no end takes in what the other sends until both have changed, all of it: the other one makes way.
     first_ends: tuple[pulumi.Resource, ...]
+    made_from: dict[str, str]  # by proxy, as its mark has it
     redundancy: pulumi.Input[str]  # as the next run is to know it
     api_endpoint: pulumi.Input[str] | None  # its address, likewise; None: the stack makes none
 
@@ -89,6 +90,11 @@ class Proxies(pulumi.ComponentResource):
         self._replacements = Replacements(args.access, args.previous.proxies)
         self._endpoint: tuple[pulumi.Resource, ...] = ()
         self.user_enis, self.digests = {}, {}
+        self.made_from = {
+            proxy.name: made_from(proxy, args.place.image, args.previous.machines.get(proxy.name))
+            for pair in args.plan.pairs
+            for proxy in pair.proxies
+        }
         made = [self._make_pair(name, pair) for pair in args.plan.pairs]
         self.hosts = tuple(host for pair in made for host in pair.hosts)
         self.first_ends = tuple(end for pair in made for end in pair.first_ends)
@@ -160,7 +166,7 @@ class Proxies(pulumi.ComponentResource):
         peer = plan.peer_of(proxy)
         role_args = ClaimRoleArgs(
             proxy_name=proxy.name,
-            instance=self._made_from(proxy),
+            instance=self.made_from[proxy.name],
             hooks=None
             if peer is None
             else self._replacements.of_role(
@@ -173,11 +179,6 @@ class Proxies(pulumi.ComponentResource):
 
     def _staying(self, proxy: HostPlan) -> list[str]:
         return [tenant.namespace for tenant in self._args.plan.tenants_of(proxy.pair)]
-
-    def _made_from(self, proxy: HostPlan) -> str:
-        """Changes exactly when the instance is stopped or replaced for a change of settings."""
-        image = self._args.place.image
-        return f"{proxy.instance_type} {image.ami if image.pinned else 'newest'}"
 
     def _make_host(self, proxy: HostPlan, spread: pulumi.Output[str], role: ClaimRole) -> Host:
         is_alone = self._args.plan.peer_of(proxy) is None
@@ -224,7 +225,7 @@ class Proxies(pulumi.ComponentResource):
                 TurnArgs(
                     host=proxy,
                     access=self._args.access,
-                    digest=digest_output(states, self._made_from(proxy.plan)),
+                    digest=digest_output(states, self.made_from[name]),
                     staying=self._staying(proxy.plan),
                     after=before,
                 ),

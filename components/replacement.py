@@ -18,9 +18,10 @@ from typing import Any
 import pulumi
 
 from components.access import OperatorAccess
-from components.host import Host
+from components.host import Host, Image
 from components.host_scripts import Step, step_script
-from components.previous import Login
+from components.plan import HostPlan
+from components.previous import Login, Machine
 from components.way_in import Done, NoAnswerError, NoWayInError, RefusedError, run_script
 
 MARK = "causeway:instance"  # a tag
@@ -36,6 +37,21 @@ MEND_REFUSED = (
 MEND_SILENT = "mend it, or power it off in AWS: if it is active, the other proxy takes over then"
 STEP_WITHIN_S = 90.0
 READY_WITHIN_S = 1800.0  # the proxy before: instance, first boot, packages, all concerns
+
+
+def made_from(proxy: HostPlan, image: Image, was: Machine | None) -> str:
+    """What the proxy's mark says: another text exactly where its instance is stopped or replaced.
+
+    One goes on with its image where none is named, and where that one is named.
+    """
+    text = f"{proxy.instance_type} {image.ami if image.pinned else 'newest'}"
+    if was is None or was.made_from is None:
+        return text
+    if was.instance_type == proxy.instance_type and (not image.pinned or image.ami == was.image):
+        return was.made_from
+    return (
+        text if text != was.made_from else f"{text} for {was.image}"
+    )  # made anew meanwhile, from another one
 
 
 class Replacements:

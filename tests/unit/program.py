@@ -20,7 +20,7 @@ STACKS = PROJECT / "stacks"
 STACK_FILES = sorted(path.stem.removeprefix("Pulumi.") for path in STACKS.glob("Pulumi.*.yaml"))
 ACCOUNT = "123456789012"
 EC2_ARN = f"arn:aws:ec2:us-east-1:{ACCOUNT}"
-NEWEST_IMAGE = "ami-0debian13newest00"
+NEWEST_IMAGE = "ami-00deb1a1300000000"
 COMMAND = "command:remote:Command"
 
 _PAIR = Ed25519PrivateKey.generate()

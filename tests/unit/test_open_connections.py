@@ -141,7 +141,7 @@ def exist(configuration: Configuration) -> None:
         (
             LAB_PAIR,
             lambda c: c.update({"causeway:ami": "ami-0123456789abcdef0"}),
-            "func-0: all are cut, as it is made anew from another image, ami-0debian13newest00 → ami-0123456789abcdef0",
+            "func-0: all are cut, as it is made anew from another image, ami-00deb1a1300000000 → ami-0123456789abcdef0",
         ),
     ],
 )

@@ -17,6 +17,8 @@ from tests.unit.program import (
     COMMAND,
     LAB_PAIR,
     LAB_SINGLE,
+    NEWEST_IMAGE,
+    Change,
     Configuration,
     become_pair,
     graph_of,
@@ -363,6 +365,20 @@ def test_hosts_that_install_packages_behind_a_bastion_get_a_way_out_and_no_way_i
         "aws:ec2/routeTable:RouteTable::platform-isolated-routes"
     }
     assert [broken for rule in RULES for broken in rule(installing)] == []
+
+
+def test_naming_the_image_that_runs_has_no_proxy_step_aside() -> None:
+    def pinned_to(image: str) -> Change:
+        return lambda configuration: configuration.update({"causeway:ami": image})
+
+    newest = run_stack(LAB_PAIR, previous=graph_of(LAB_PAIR).outputs)
+    named = run_stack(LAB_PAIR, change=pinned_to(NEWEST_IMAGE), previous=newest.outputs)
+    assert all(key.startswith(INSTANCE) for key in changed(newest, named))
+    other = run_stack(LAB_PAIR, change=pinned_to("ami-0123456789abcdef0"), previous=named.outputs)
+    assert f"{COMMAND}::proxy-0-steps-aside" in changed(named, other)
+    assert "aws:iam/role:Role::proxy-0-role" in changed(named, other)
+    none = run_stack(LAB_PAIR, previous=other.outputs)
+    assert all(key.startswith(INSTANCE) for key in changed(other, none))
 
 
 def test_a_newer_image_replaces_nothing_and_a_pinned_one_is_followed() -> None:

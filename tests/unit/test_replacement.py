@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 
 import pulumi
 import pytest
 
 from components import replacement
 from components.access import OperatorAccess
-from components.host import Host
-from components.previous import Login
+from components.host import Host, Image
+from components.plan import Role
+from components.planning import make_plan
+from components.previous import Login, Machine
+from components.settings import load_settings
 from components.way_in import Done, NoAnswerError, NoWayInError, RefusedError, WayIn
 from tests.unit.program import COMMAND, LAB_PAIR, LAB_SINGLE, Configuration, become_pair, graph_of, run_stack
 from tests.unit.program_rules_pair import ROLE
 from tests.unit.pulumi_mocks import Hook
+from tests.unit.settings_cases import base
 
 SMALL, LARGE = ({"tags": {replacement.MARK: size}} for size in ("small", "large"))
 
@@ -234,3 +239,21 @@ def test_no_hook_stands_in_the_way_of_destroying_a_stack() -> None:
 
 def test_a_single_proxy_makes_way_for_nobody() -> None:
     assert graph_of(LAB_SINGLE).hooks == {}
+
+
+def test_an_image_that_is_named_again_after_another_one_came_is_a_change() -> None:
+    """As where the operator had the instance be made anew while none was named."""
+    (proxy, *_) = make_plan(load_settings(base("pair")), "test").pairs[0].proxies
+    was = Machine(
+        role=Role.PROXY,
+        address=proxy.address,
+        instance_type=proxy.instance_type,
+        image="ami-b",
+        made_from=f"{proxy.instance_type} ami-a",
+    )
+    named = replacement.made_from(proxy, Image(ami="ami-a", pinned=True), was)
+    assert named != was.made_from
+    now = replace(was, image="ami-a", made_from=named)
+    assert replacement.made_from(proxy, Image(ami="ami-a", pinned=True), now) == named
+    assert replacement.made_from(proxy, Image(ami="ami-c", pinned=False), now) == named
+    assert replacement.made_from(proxy, Image(ami="ami-b", pinned=True), now) != named
