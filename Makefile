@@ -24,7 +24,7 @@ check: setup ## Format, lint, types, shellcheck, unit tests; a minute and a half
 unit: setup ## The fast tests alone
 	@$(PYTHON) -m pytest -q -n auto --dist worksteal -m "not lab and not slow" tests/unit tests/hostscripts
 
-kernel: setup ## The host scripts on this machine's kernel, in namespaces of their own (six minutes)
+kernel: setup ## The host scripts on this machine's kernel, in namespaces of their own (three minutes)
 	@$(PYTHON) -m pytest -q -n 4 --dist worksteal -m slow tests/hostscripts
 
 e2e: setup ## The tests with real guests, and then three drills
