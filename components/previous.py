@@ -103,6 +103,11 @@ class Previous:
     ground: Mapping[str, str] = field(default_factory=dict)
     tenants_per_pair: int | None = None
 
+    def path_at(self, pair: int, slot: int) -> Path | None:
+        """Of the tenant that had the place: who comes after it, in the same update, gets its ENIs."""
+        names = (name for name, place in self.places.items() if (place.pair, place.slot) == (pair, slot))
+        return self.paths.get(next(names, ""))
+
 
 def known_as(
     before: StrEnum | IPv4Address | None, now: StrEnum | IPv4Address, changed: Sequence[pulumi.Resource]

@@ -201,7 +201,7 @@ class Proxies(pulumi.ComponentResource):
             proxy=proxy.plan,
             instance_id=proxy.instance_id,
             reserved=() if pair is None else (pair.havips[tenant.name].reservation,),
-            was=self._args.previous.paths.get(tenant.name),
+            was=self._args.previous.path_at(tenant.pair, tenant.slot),
             any_source=pair is not None,  # ADR 12
             tags=network.tags,
         )

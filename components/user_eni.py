@@ -25,7 +25,7 @@ class UserEniArgs:
     proxy: HostPlan
     instance_id: pulumi.Input[str]
     reserved: Sequence[pulumi.Resource]  # addresses that AWS must not choose for it
-    was: Path | None  # of the tenant, before this update
+    was: Path | None  # of who had the place, before this update
     any_source: bool  # whether packets may leave it with addresses that AWS does not have at it
     tags: Mapping[str, str]
 

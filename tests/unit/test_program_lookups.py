@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -262,6 +263,17 @@ def test_an_eni_is_another_one_only_for_an_address_that_it_has_not(first: str | 
         assert again.resources[ENI]["replacementTrigger"] == made.resources[ENI]["replacementTrigger"]
     other = with_address("172.31.9.9", made.outputs)
     assert other.resources[ENI]["replacementTrigger"] == "172.31.9.9"
+
+
+def test_who_comes_to_a_place_in_the_same_update_gets_its_eni() -> None:
+    """Which has the address that both name, and nobody else can get it meanwhile."""
+    chosen = with_address(None)
+    has = chosen.outputs["tenants"]["alpha"]["user_enis"]["proxy-0"]["private_address"]
+    named = with_address(has, chosen.outputs)
+    before = copy.deepcopy(named.outputs)
+    before["tenants"]["other"] = before["tenants"].pop("alpha")
+    again = with_address(has, before)
+    assert again.resources[ENI]["replacementTrigger"] == named.resources[ENI]["replacementTrigger"]
 
 
 def test_a_subnet_without_ipv4_is_refused() -> None:
