@@ -41,7 +41,7 @@ def log_in(client: Client, host: str, user: str = "root") -> paramiko.SSHClient:
             host, username=user, key_filename=str(client.paths.ssh_key), sock=stream,
             look_for_keys=False, allow_agent=False, banner_timeout=30, auth_timeout=30,
         )  # fmt: skip
-    except (paramiko.SSHException, OSError, EOFError) as error:
+    except Exception as error:  # paramiko passes on whatever its reader met in what the host sent
         stream.close()
         raise LabError(
             f"{host} does not let anybody log in: {error}",

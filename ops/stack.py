@@ -141,7 +141,9 @@ class AwsStack(Stack):
             return transport.open_channel(
                 "direct-tcpip", address, ("127.0.0.1", 0), timeout=CONNECT_DEADLINE_S
             )
-        except (OSError, paramiko.SSHException) as error:
+        except OpsError:
+            raise
+        except Exception as error:  # paramiko passes on whatever its reader met in what the bastion sent
             raise OpsError(
                 f"does not answer at {address[0]}: {one_line(str(error))}",
                 hint="does it run, and is your address in access.operator_cidrs?",

@@ -109,7 +109,13 @@ class Load:
         # A session of its own: nothing else waits in line with its clock.
         self._began = time.monotonic()
         self._session = self._stack.log_in(self.host)
-        self._channel = open_command(self._session, line)
+        try:
+            self._channel = open_command(self._session, line)
+        except Exception as error:  # whatever paramiko met in what the host sent
+            self._session.close()
+            raise OpsError(
+                f"{self.host}: no load begins: {one_line(str(error))}", hint="does the host still run?"
+            ) from error
         threading.Thread(target=self._read, daemon=True).start()
         self._complaints = threading.Thread(target=self._read_errors, daemon=True)
         self._complaints.start()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from lab.providers.command.provider import CommandProvider
 from lab.providers.plugin.errors import ProviderError
 from lab.providers.plugin.provider import Urn
 from lab.providers.plugin.values import ASSET_SIGNATURE, UNKNOWN, Asset
-from tests.unit.ssh_server import USER, SshServer, make_key, private_text
+from tests.unit.ssh_server import NO_TEXT, USER, SshServer, make_key, private_text
 
 Values = Mapping[str, Any]
 COMMAND = Urn("urn:pulumi:test::unit::command:remote:Command::func-0-tunnel")
@@ -193,6 +195,22 @@ def test_attempts_are_limited(
     ):
         limited.create(create="true")
     assert server.connections == 3
+
+
+def test_who_is_no_sshd_is_tried_again(connection: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever paramiko makes of its first message."""
+    monkeypatch.setattr(connection_module, "FIRST_PAUSE_S", 0.001)
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as others:
+        port = float(listener.getsockname()[1])
+        limited = Commands({**connection, "port": port, "dialErrorLimit": 1.0})
+        run = others.submit(limited.create, create="true")
+        for _ in range(2):
+            client, _ = listener.accept()
+            with client:
+                client.sendall(NO_TEXT)
+                client.recv(4096)
+        with pytest.raises(ProviderError, match="does not let anybody in after 2 attempts"):
+            run.result()
 
 
 def test_cancelling_ends_the_attempts(server: SshServer, connection: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ class Dialer:
             self._sessions[key] = transport
             try:
                 return transport.open_session()
-            except paramiko.SSHException as error:
+            except Exception as error:  # paramiko passes on whatever its reader met in what the host sent
                 raise ProviderError(f"{_named(connection)} opens no session: {error}") from error
 
     def _dial(self, connection: Values) -> paramiko.Transport:
@@ -54,7 +54,9 @@ class Dialer:
         while True:
             try:
                 return _connect_once(connection)
-            except (OSError, EOFError, paramiko.SSHException) as error:
+            except ProviderError:
+                raise
+            except Exception as error:  # paramiko passes on whatever its reader met in what the host sent
                 attempts += 1
                 if limit != UNLIMITED and attempts > limit:
                     raise ProviderError(
@@ -71,7 +73,7 @@ def _try_channel(transport: paramiko.Transport) -> paramiko.Channel | None:
         return None
     try:
         return transport.open_session(timeout=STALE_AFTER_S)
-    except (OSError, EOFError, paramiko.SSHException):
+    except Exception:  # likewise: a new session says what it is about
         transport.close()
         return None
 
