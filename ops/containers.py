@@ -24,7 +24,7 @@ Json = dict[str, Any]
 CNI_VERSION = "1.0.0"
 AGENT = "ip-masq-agent"
 AGENT_IMAGE = "registry.k8s.io/networking/ip-masq-agent:v2.8.0"
-AGENT_RANGES = 64  # with more its configuration is refused, whole (its --max-cidrs)
+AGENT_RANGES = 64  # its cidrLimit; with more it refuses all of its configuration
 
 
 class Runtime(StrEnum):
