@@ -203,8 +203,7 @@ bridges_are() {
     | [$state.bridges[] | {bridge: .bridge | bridge, gateway: .gateway | network}] as $wanted
     | ([$links[] | select(.linkinfo.info_kind == "bridge") | {key: .ifname, value: .}] | from_entries) as $bridges
     | batch("";
-        [$bridges[] | select(marked and (.ifname | IN($wanted[].bridge) | not)) | .ifname as $gone
-          | ($links[] | select(.master == $gone) | "link set dev \(.ifname) down"), "link del dev \($gone)"]),
+        [$bridges[] | select(marked and (.ifname | IN($wanted[].bridge) | not)) | "link del dev \(.ifname)"]),
       ($wanted[] | .bridge as $bridge | .gateway as $gateway | $bridges[$bridge] as $link
         | [$link.addr_info[]? | select(.family == "inet") | "\(.local)/\(.prefixlen)"] as $addresses
         | batch("";
@@ -218,8 +217,20 @@ bridges_are() {
   ' --arg group "$GROUP" --arg learns "$learns" --argjson macs "$MOST_MACS"
   # With a bridge, or its address, go the routes over it.
   [[ $(<"$RUN/plan") != *$'\n'@("link add "|"addr del ")* ]] || later_concerns_follow
+  who_hangs_there_is_cut_off
   run_batches <"$RUN/plan"
   bridges_are_discreet
+}
+
+# On a bridge that goes. One that just goes too, with its container, is none to fail for.
+who_hangs_there_is_cut_off() {
+  local bridge ports port
+  while read -r bridge; do
+    ports=$(ip -j link show master "$bridge" | jq -r '.[] | .ifname // empty')
+    for port in $ports; do
+      run ip link set dev "$port" down || ! ip link show dev "$port" >/dev/null 2>&1 || return 1
+    done
+  done < <(sed -n 's/^link del dev //p' "$RUN/plan")
 }
 
 # Of the host's other addresses nothing is said to who asks for them from a bridge.
