@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
@@ -34,11 +35,17 @@ def find_image(plan: Plan) -> Image:
     if plan.ami is not None:
         return Image(ami=plan.ami, pinned=True)
     name = DEBIAN_PARAMETER.format(architecture=plan.architecture)
-    try:
+    with _ends_without_an_answer():
         parameter = answer_of(lambda: aws.ssm.get_parameter(name=name), "ami", name, "ssm:GetParameter")
+    return Image(ami=parameter.insecure_value, pinned=False)  # the same as `value`, which is marked secret
+
+
+@contextmanager
+def _ends_without_an_answer() -> Iterator[None]:
+    try:
+        yield
     except NotSaidError as error:
         raise pulumi.RunError(str(ConfigurationError([error.problem]))) from error
-    return Image(ami=parameter.insecure_value, pinned=False)  # the same as `value`, which is marked secret
 
 
 def with_chosen_subnets(plan: Plan) -> Plan:
@@ -49,12 +56,10 @@ def with_chosen_subnets(plan: Plan) -> Plan:
     if not any(isinstance(tenant.network, ExistingNetwork) for tenant in plan.tenants):
         return plan
     tenants, problems = [], []
-    try:
+    with _ends_without_an_answer():
         account = answer_of(
             aws.get_caller_identity, "region", plan.region, "sts:GetCallerIdentity"
         ).account_id
-    except NotSaidError as error:
-        raise pulumi.RunError(str(ConfigurationError([error.problem]))) from error
     for position, tenant in enumerate(plan.tenants):
         if isinstance(tenant.network, ExistingNetwork):
             chosen, found = _choose(plan, f"tenants[{position}]", tenant, tenant.network, account)
