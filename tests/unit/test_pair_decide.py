@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pair_decide import ACTIVE, HANGS_S, LINGER_S, RESYNC_AGAIN_S, STANDBY, Memory
 
-from tests.unit.pair_world import HAVIPS, LINKS_EVERY_S, RESTART_TAKES_S, RESYNC_S, World, forwards
+from tests.unit.pair_world import HAVIPS, LINKS_EVERY_S, RESTART_TAKES_S, RESYNC_S, Proxy, World, forwards
 
 # Two that stood aside for each other, a claim that is given up, and what waits longer after it was in vain.
 SETTLES_S = 12.0
@@ -128,13 +128,19 @@ def test_who_has_just_lost_its_addresses_keeps_its_connections_for_what_still_co
     assert world.proxies[0].decider.told()["alarms"] == []
 
 
-def test_one_that_nobody_tells_asks_again() -> None:
+def one_that_asks() -> tuple[World, Proxy]:
+    """For every connection, as it has just started beside one that is active."""
     world = World()
     world.kill(1)
     assert world.until(lambda: world.owner() == 0, 30), world.story()
     world.boot(1)
     standby = world.proxies[1]
     assert world.until(lambda: standby.resyncs == 1, 30), world.story()
+    return world, standby
+
+
+def test_one_that_nobody_tells_asks_again() -> None:
+    world, standby = one_that_asks()
     standby.drop_resync()  # it does not end by itself
     asked = standby.resyncs
     standby.decider.resync_has_ended("the other one does not answer", [], [], world.now)
@@ -144,12 +150,7 @@ def test_one_that_nobody_tells_asks_again() -> None:
 
 
 def test_where_one_tenant_is_not_told_the_others_are_not_forgotten() -> None:
-    world = World()
-    world.kill(1)
-    assert world.until(lambda: world.owner() == 0, 30), world.story()
-    world.boot(1)
-    standby = world.proxies[1]
-    assert world.until(lambda: standby.resyncs == 1, 30), world.story()
+    world, standby = one_that_asks()
     standby.drop_resync()
     standby.decider.resync_has_ended("conntrackd does not run", [], ["tenant-beta"], world.now)
     assert standby.decider.told()["alarms"] == ["does not know every connection of tenant-beta yet"]
