@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,13 @@ ip link set dev lo up
 ip addr add 169.254.169.254/32 dev lo
 echo ready
 exec cat
+"""
+SETS_UP = re.compile(r"\blink set\b.* up\b")
+# With a carrier that the kernel has not told its queues and bridges yet: until then they drop what they get. A kernel
+# that is busy with others' namespaces takes its time.
+NOT_QUITE_UP = """
+{ ip -o link; for name in $(ls /run/netns); do ip -n "$name" -o link 2>/dev/null || true; done; } |
+  grep LOWER_UP | grep -vE ' state (UP|UNKNOWN) ' || true
 """
 
 
@@ -104,11 +112,10 @@ class Sandbox:
             env=self.environment,
         )
 
-    def run(
-        self, command: str | Sequence[str], namespace: str = "", *, ok: bool | None = True, stdin: str = ""
-    ) -> str:
-        """What a command prints, errors included. `ok`: whether it must succeed; None: "" is a failure."""
-        done = subprocess.run(
+    def _done(
+        self, command: str | Sequence[str], namespace: str = "", stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             self._enter(command, namespace),
             input=stdin,
             stdout=subprocess.PIPE,
@@ -116,6 +123,17 @@ class Sandbox:
             text=True,
             env=self.environment,
         )
+
+    def run(
+        self, command: str | Sequence[str], namespace: str = "", *, ok: bool | None = True, stdin: str = ""
+    ) -> str:
+        """What a command prints, errors included. `ok`: whether it must succeed; None: "" is a failure.
+
+        Links that it sets up pass packets when this returns.
+        """
+        done = self._done(command, namespace, stdin)
+        if isinstance(command, str) and SETS_UP.search(command):
+            wait_until("links are up", lambda: not self._done(NOT_QUITE_UP).stdout)
         if ok is None:
             return (done.stdout or "ok") if done.returncode == 0 else ""
         assert (done.returncode == 0) == ok, f"{command}: exit status {done.returncode}\n{done.stdout}"

@@ -578,7 +578,7 @@ def test_what_others_break_is_named_and_mended(host: Sandbox, breaking: str, nam
     assert host.run(EVERYTHING) == was, "looking changes nothing"
     host.run(["/run/root/opt/causeway/apply"])
     assert host.run(CHECK) == "", "whichever concern mends it, those after it follow"
-    host.run("ip link set a1 master cw-alpha; ip link set a2 master cw-alpha")
+    host.run("ip link set a1 master cw-alpha up; ip link set a2 master cw-alpha up")
     assert answer(host, "a1", USER_ADDRESS) == "alpha 10.0.0.3"
     assert no_way(host, "a1", "10.88.1.5")
 
