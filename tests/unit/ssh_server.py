@@ -39,6 +39,9 @@ class SshServer:
     connections: int = 0
     refuse_first: int = 0  # so many connections are hung up on before the server answers
     starts_commands: bool = True  # else nobody hears what becomes of one
+    channels: int | None = (
+        None  # so many are opened; instead of the next one it says goodbye, by what is no text
+    )
     forwarded: list[tuple[str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -119,7 +122,20 @@ class _Session(paramiko.ServerInterface):
         return paramiko.common.AUTH_SUCCESSFUL if good else paramiko.common.AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
+        if self._server.channels is not None:
+            self._server.channels -= 1
+            if self._server.channels < 0:
+                return self._say_no_text()
         return paramiko.common.OPEN_SUCCEEDED
+
+    def _say_no_text(self) -> int:
+        goodbye = paramiko.Message()
+        goodbye.add_byte(bytes([paramiko.common.MSG_DISCONNECT]))
+        goodbye.add_int(2)  # a protocol error (RFC 4253, 11.1)
+        goodbye.add_string(b"\xff\xfe")
+        goodbye.add_string(b"")
+        self._transport._send_message(goodbye)  # type: ignore[attr-defined]
+        return paramiko.common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
     def check_channel_env_request(self, channel: paramiko.Channel, name: bytes, value: bytes) -> bool:
         if not name.startswith(b"LC_"):
@@ -145,6 +161,8 @@ class _Session(paramiko.ServerInterface):
     def check_channel_direct_tcpip_request(
         self, chanid: int, origin: tuple[str, int], destination: tuple[str, int]
     ) -> int:
+        if self.check_channel_request("direct-tcpip", chanid) != paramiko.common.OPEN_SUCCEEDED:
+            return paramiko.common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
         self._server.forwarded.append(destination)
         threading.Thread(target=self._forward, args=(chanid, destination), daemon=True).start()
         return paramiko.common.OPEN_SUCCEEDED

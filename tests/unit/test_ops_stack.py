@@ -13,6 +13,7 @@ from typing import Any
 import paramiko
 import pytest
 
+from ops.drill.load import Load, LoadOptions
 from ops.errors import OpsError
 from ops.ssh import Login, connect
 from ops.stack import AwsStack
@@ -145,6 +146,32 @@ def test_who_is_no_sshd_cannot_steer_a_terminal_either(
         with pytest.raises(OpsError, match="nobody may log in") as told:
             connect(ours, "i-1", Login(user=USER))
     assert told.value.message.isprintable()
+    assert capfd.readouterr() == ("", "")
+
+
+NO_WAY_ON = "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"
+
+
+def test_goodbyes_that_are_no_text_are_one_error(
+    home: Path, monkeypatch: pytest.MonkeyPatch, server: SshServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.channels = 0
+    stack = stack_with(home, monkeypatch, server)
+    with pytest.raises(OpsError, match=f"^proxy-0: the session ended: {NO_WAY_ON}"):
+        stack.hosts.run("proxy-0", "true")
+    stack.close()
+    stack = stack_with(home, monkeypatch, server, bastion=True)
+    with pytest.raises(OpsError, match=f"^proxy-0: does not answer at 127.0.0.1: {NO_WAY_ON}"):
+        stack.hosts.run("proxy-0", "true")
+    stack.close()
+    server.channels = 1
+    stack = stack_with(home, monkeypatch, server)
+    with (
+        pytest.raises(OpsError, match=f"^proxy-0: no load begins: {NO_WAY_ON}"),
+        Load(stack, LoadOptions(), "proxy-0"),
+    ):
+        pass
+    stack.close()
     assert capfd.readouterr() == ("", "")
 
 
