@@ -532,6 +532,23 @@ def test_a_tenant_that_comes_or_goes_leaves_others_connections_alone(own_host: S
     assert talk.stdout.readline() == "still here\n"
 
 
+ENDS_MEANWHILE = """#!/bin/bash
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+[[ $* != "link set dev b1 down" ]] || ip link del b1
+exec ip "$@"
+"""
+
+
+def test_a_container_that_ends_while_its_bridge_is_taken_away_is_no_failure(own_host: Sandbox) -> None:
+    host = own_host
+    host.run("mkdir /run/stubs; tee /run/stubs/ip >/dev/null; chmod +x /run/stubs/ip", stdin=ENDS_MEANWHILE)
+    host.environment["CAUSEWAY_PATH"] = f"/run/stubs:{host.environment['PATH']}"
+    said = host.apply("container", container_state(ALPHA, tunnels=TUNNELS[:1]))
+    assert "ip link set dev b1 down" in said
+    assert said[-1] == "changed"
+    assert "cw-beta" not in host.run("ip link")
+
+
 CHECK = ["/run/root/opt/causeway/apply", "--check"]
 EVERYTHING = "ip -d rule; ip -4 -d route show table all; nft -s list ruleset; ip -br link show type bridge"
 
