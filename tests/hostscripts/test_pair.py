@@ -481,6 +481,30 @@ def test_who_cannot_ask_is_named_and_the_others_are_told(synced: PairHost) -> No
     assert sorted(set(FORGETS_AND_ASKS)) == sorted(set(run("cat /run/conntrackd").splitlines()))
 
 
+GROWS = """
+import itertools, socket, time
+talker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in itertools.cycle(range(1, 65536)):
+    talker.sendto(b"", ("127.0.0.1", port))
+    time.sleep(0.01)
+"""
+
+
+def test_a_table_that_always_grows_is_taken_for_told_after_some_time(synced: PairHost) -> None:
+    """As any container can have its tenant's; the other tenants are told meanwhile, and all of it has come by then."""
+    sandbox = synced.sandbox
+    sandbox.run("kill -KILL $(pgrep -o -f [p]air_watch.py); rm -f /run/conntrackd")
+    sandbox.run(
+        "ip link set lo up; nft 'add table ip watch; add chain ip watch out { type filter hook output priority 0; };"
+        " add rule ip watch out ct state new counter'",
+        "tenant-alpha",
+    )
+    sandbox.start([sys.executable, "-c", GROWS], "tenant-alpha")
+    said = sandbox.run(f"CAUSEWAY_TOLD_WITHIN_S=3 {PAIR} resync-as standby 2>&1")
+    assert "tenant-alpha: taken for told, by one that has always new ones" in said
+    assert sandbox.run("cat /run/conntrackd").splitlines() == FORGETS_AND_ASKS
+
+
 def test_one_that_is_busy_acknowledges_late_and_is_asked_all_the_same(synced: PairHost) -> None:
     """It has always something to tell, and says that it has heard after every fifty messages."""
     synced.sandbox.run("kill -KILL $(pgrep -o -f [p]air_watch.py); rm -f /run/conntrackd; touch /run/busy")
