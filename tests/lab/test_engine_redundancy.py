@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -50,7 +52,7 @@ class Stack:
     def up(self, redundancy: Redundancy, *, broken: bool = False) -> dict[str, list[str]]:
         """Run the program; `seen`: who was asked, and ends of changes, in order; `known`: what it was before.
 
-        `broken`: fails at the end, when all proxies are there.
+        `broken`: fails at the end, when all proxies are there and the engine has been told the outputs.
         """
         self._forget()
         made = replace(self._base, program=self._program(redundancy, broken))
@@ -98,7 +100,8 @@ class Stack:
                 first = [aws.ec2.Eip("stays-alone", domain="vpc", opts=pulumi.ResourceOptions(hooks=hooks))]
             proxies = [self._proxy(name, redundancy, first, hooks) for name in names]
             if broken:
-                aws.ec2.Eip("broken", domain="nowhere", opts=pulumi.ResourceOptions(depends_on=proxies))
+                opts = pulumi.ResourceOptions(depends_on=proxies)
+                aws.ec2.Eip("broken", domain=_once_outputs_are_told("nowhere"), opts=opts)
             changed = first[0] if first else proxies[0]
             pulumi.export("plan", {"redundancy": known_as(previous.redundancy, redundancy, [changed])})
             hosts = {name: exported_host("proxy", f"ssh-of-{name}") for name in names}
@@ -116,6 +119,24 @@ class Stack:
         opts = pulumi.ResourceOptions(depends_on=first, hooks=hooks)
         made: pulumi.Resource = aws.ec2.Eip(name, domain="vpc", tags={"of": redundancy}, opts=opts)
         return made
+
+
+def _once_outputs_are_told(value: str) -> pulumi.Output[str]:
+    """An output that is there once the engine has taken the stack's."""
+    monitor: Any = pulumi.runtime.settings.get_monitor()
+    loop, told, tell = asyncio.get_running_loop(), asyncio.Event(), monitor.RegisterResourceOutputs
+
+    def tells(request: Any) -> Any:
+        answer = tell(request)
+        loop.call_soon_threadsafe(told.set)
+        return answer
+
+    async def waits() -> str:
+        await told.wait()
+        return value
+
+    monitor.RegisterResourceOutputs = tells
+    return pulumi.Output.from_input(waits())
 
 
 class _Host:
