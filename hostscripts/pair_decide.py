@@ -368,6 +368,7 @@ class Decider:
         memory.phase, memory.was_whole, memory.clean = ACTIVE, False, False
         memory.informed, memory.untold, self.unanswered = True, [], set()
         self.master_at = self.now
+        self.resynced_at = self.now  # the next one is due once it is whole, and not ahead of the claims
         self.resyncs = False
         self.effects.drop_resync()  # which may be about to empty the tables
         for i, seen in enumerate(self.seen):

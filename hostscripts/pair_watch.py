@@ -423,13 +423,19 @@ class Watcher:
             text = await output_of("systemctl", "is-active", *units)
             keepalived, *states = [*text.split(), *["unknown"] * len(units)][: len(units)]
             sync = dict(zip(namespaces, states, strict=True))
-            self.links.are_seen({namespace: await came_in(namespace) for namespace in self.synced(sync)})
+            self.links.are_seen({namespace: await self.came_in(namespace) for namespace in self.synced(sync)})
             self.decider.services_are(keepalived, sync, self.links.silent, self.now())
             await asyncio.sleep(SYNC_AGAIN_S if self.links.are_doubtful else SYNC_EVERY_S)
 
     def synced(self, sync: Mapping[str, str]) -> list[str]:
         """Namespaces whose conntrackd can be asked."""
         return [name for name, state in sync.items() if state == "active" and configuration_of(name).exists()]
+
+    async def came_in(self, namespace: str) -> str:
+        """How many packets its conntrackd has had from the other one's. With many tenants, these are many processes."""
+        await self.claims_come_first()
+        asked = ("conntrackd", "-C", str(configuration_of(namespace)), "-s", "link")
+        return packets_from_the_other((await ran(*asked, deadline_s=SYNC_ANSWERS_S))[1])
 
     async def claims_come_first(self) -> None:
         """For a moment: connections wait for them, and for nothing that is looked at or written down here."""
@@ -605,12 +611,6 @@ def notify(state: str) -> None:
 def configuration_of(namespace: str) -> Path:
     """Of its conntrackd."""
     return SYNC / f"{namespace}.conf"
-
-
-async def came_in(namespace: str) -> str:
-    """How many packets its conntrackd has had from the other one's."""
-    asked = ("conntrackd", "-C", str(configuration_of(namespace)), "-s", "link")
-    return packets_from_the_other((await ran(*asked, deadline_s=SYNC_ANSWERS_S))[1])
 
 
 async def output_of(*command: str) -> str:

@@ -218,6 +218,16 @@ def test_who_becomes_active_empties_nothing_any_more() -> None:
     assert world.proxies[1].decider.memory.informed
 
 
+def test_who_takes_over_tells_connections_once_it_is_whole() -> None:
+    """Not ahead of its claims' answers, for which connections wait: however long it has stood by."""
+    world = standing(0)
+    world.passes(pair_decide.RESYNC_S + 5)
+    world.resynced.clear()
+    world.kill(0)
+    assert world.until(lambda: world.resynced != [], 5), world.story()
+    assert world.proxies[1].decider.memory.was_whole, world.story()
+
+
 def test_a_dead_keepalived_is_said_by_a_standby_too() -> None:
     world = standing(0)
     assert world.until(world.can_fail_again, 10), world.story()

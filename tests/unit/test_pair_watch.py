@@ -48,16 +48,23 @@ class Claiming(Watcher):
     def does(self, what: str) -> None:
         self.order.append(what)
         self.at.add(what)
-        if len(self.at) == 3:
+        if len(self.at) == 4:
             self.done.set()
 
 
-async def order_of(claim: Awaitable[None]) -> list[str]:
+async def order_of(claim: Awaitable[None], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     watcher = Claiming(claim)
+
+    async def runs(*command: str, **_: float) -> tuple[int, str, str]:
+        watcher.does(command[0])
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(pair_watch, "ran", runs)
     waiting = [
         asyncio.create_task(watcher.path_is_watched(0)),
         asyncio.create_task(watcher.metadata_is_watched()),
         asyncio.create_task(watcher.switches_are_written()),
+        asyncio.create_task(watcher.came_in("tenant-alpha")),
     ]
     await asyncio.wait_for(watcher.done.wait(), DEADLINE_S)
     for task in (*waiting, *watcher.claims):
@@ -69,8 +76,8 @@ def test_claims_are_answered_before_anything_is_looked_at_or_written_down(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pair_watch, "CLAIMS_FIRST_S", DEADLINE_S)
-    order = asyncio.run(order_of(asyncio.sleep(0.05)))
-    assert (order[0], sorted(order[1:])) == ("claim", ["metadata", "path 0", "switches"])
+    order = asyncio.run(order_of(asyncio.sleep(0.05), monkeypatch))
+    assert (order[0], sorted(order[1:])) == ("claim", ["conntrackd", "metadata", "path 0", "switches"])
 
 
 class Reaching(Watcher):
@@ -117,6 +124,6 @@ def test_before_it_was_looked_at_twice_an_api_is_not_known_to_be_reached(
     assert watcher.told_of == []
 
 
-def test_a_claim_that_is_not_answered_keeps_nothing_waiting_for_ever() -> None:
-    order = asyncio.run(order_of(asyncio.Event().wait()))  # type: ignore[arg-type]
-    assert sorted(order) == ["metadata", "path 0", "switches"]
+def test_a_claim_that_is_not_answered_keeps_nothing_waiting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = asyncio.run(order_of(asyncio.Event().wait(), monkeypatch))  # type: ignore[arg-type]
+    assert sorted(order) == ["conntrackd", "metadata", "path 0", "switches"]
