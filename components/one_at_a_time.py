@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 from components.open_connections import changes_of, fates, planned_path
-from components.plan import CreatedNetwork, HostPlan, Plan, Role, TenantPlan
+from components.plan import CreatedNetwork, HostPlan, Plan, Redundancy, Role, TenantPlan
 from components.previous import Path, Previous
 from components.settings import Problem
 from components.validation.quota import OWN_RULES, RULES
@@ -28,6 +28,15 @@ def _redundancy_and_more(plan: Plan, previous: Previous) -> Iterator[Problem]:
     """Nobody stands in for a single proxy yet, or for one that is single from now on."""
     if previous.redundancy in (None, plan.redundancy):
         return
+    if plan.redundancy is Redundancy.PAIR and previous.tunnel not in (None, plan.tunnel):
+        # The outputs wait for both changes, and do not know the second proxy until then.
+        yield Problem(
+            key="redundancy",
+            value=plan.redundancy.value,
+            rule=f"changes from {previous.redundancy} while the tunnels change from {previous.tunnel}: after an update "
+            "that fails on its way the next one would not know that there is a second proxy",
+            way_out="make the two changes in two updates",
+        )
     also = [f"{proxy.name} {fate}" for proxy in plan.proxies for fate in _fates_of(proxy, plan, previous)]
     for tenant in plan.tenants:
         was = previous.paths.get(tenant.name)

@@ -74,6 +74,12 @@ REFUSED = [
         LAB_SINGLE, both(become_pair, LARGER), "redundancy: .*proxy-0 is stopped to become", id="pair+type"
     ),
     pytest.param(
+        LAB_SINGLE,
+        both(become_pair, lambda c: c.update({"causeway:tunnel": "gre-fou"})),
+        "redundancy: .*while the tunnels change from gre: .*the next one would not know",
+        id="pair+tunnel",
+    ),
+    pytest.param(
         LAB_PAIR, both(become_single, LARGER), "redundancy: .*proxy-0 is stopped to become", id="single+type"
     ),
     pytest.param(
