@@ -384,6 +384,7 @@ def test_who_asks_by_arp_is_remembered_only_with_an_address_of_the_bridge(
 
 
 def test_a_container_that_says_to_be_its_gateway_is_counted(host: Sandbox) -> None:
+    knows_its_gateway(host, "a1")
     before = dropped(host)
     host.run("ip -n a1 addr add 10.88.0.1/32 dev lo")
     assert no_way(host, "a1", USER_ADDRESS, "10.88.0.1")
