@@ -491,7 +491,7 @@ for port in itertools.cycle(range(1, 65536)):
 
 
 def test_a_table_that_always_grows_is_taken_for_told_after_some_time(synced: PairHost) -> None:
-    """As any container can have its tenant's; the other tenants are told meanwhile, and all of it has come by then."""
+    """As any container can have its tenant's."""
     sandbox = synced.sandbox
     sandbox.run("kill -KILL $(pgrep -o -f [p]air_watch.py); rm -f /run/conntrackd")
     sandbox.run(

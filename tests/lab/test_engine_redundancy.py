@@ -132,7 +132,8 @@ def _once_outputs_are_told(value: str) -> pulumi.Output[str]:
         return answer
 
     async def waits() -> str:
-        await told.wait()
+        async with asyncio.timeout(60):
+            await told.wait()
         return value
 
     monitor.RegisterResourceOutputs = tells

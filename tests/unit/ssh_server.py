@@ -39,9 +39,7 @@ class SshServer:
     connections: int = 0
     refuse_first: int = 0  # so many connections are hung up on before the server answers
     starts_commands: bool = True  # else nobody hears what becomes of one
-    channels: int | None = (
-        None  # so many are opened; instead of the next one it says goodbye, by what is no text
-    )
+    channels: int | None = None  # so many are opened; then it says goodbye, by what is no text
     forwarded: list[tuple[str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
